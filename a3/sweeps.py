@@ -120,37 +120,20 @@ def _run(
     function: Callable[..., dict], setting: dict, path: Path | None, i: int
 ) -> tuple[int, dict | None, str]:
     """One run in a worker: its place, its result, and what went wrong."""
-    import torch
-
-    torch.set_num_threads(1)
     checkpoint = path and path.with_suffix(".checkpoint")
-    extra = {"checkpoint": checkpoint} if _takes_checkpoint(function) else {}
+    if checkpoint:
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        if _kept(checkpoint) is None:  # damaged, perhaps: start this run again
+            checkpoint.unlink(missing_ok=True)
+    takes_checkpoint = "checkpoint" in inspect.signature(function).parameters
     try:
-        try:
-            result = function(**setting, **extra)
-        except CheckpointError:
-            if not extra or not checkpoint or not checkpoint.exists() or _readable(checkpoint):
-                raise
-            checkpoint.unlink()  # damaged: start this run again
-            result = function(**setting, **extra)
-        if path is not None:
+        result = function(**setting, **({"checkpoint": checkpoint} if takes_checkpoint else {}))
+        if path:
             save(result, path)
             checkpoint.unlink(missing_ok=True)
     except Exception as error:
         return i, None, f"{type(error).__name__}: {error}"
     return i, result, ""
-
-
-def _takes_checkpoint(function: Callable) -> bool:
-    return "checkpoint" in inspect.signature(function).parameters
-
-
-def _readable(path: Path) -> bool:
-    try:
-        load(path)
-    except CheckpointError:
-        return False
-    return True
 
 
 def _kept(path: Path) -> dict | None:
@@ -270,11 +253,14 @@ def _names(code: CodeType) -> Iterable[str]:
 
 def _describe_code(code: CodeType) -> list:
     constants = [
-        _describe_code(constant) if isinstance(constant, CodeType) else repr(constant)
+        _describe_code(constant) if isinstance(constant, CodeType) else _describe_constant(constant)
         for constant in code.co_consts
-        if not isinstance(constant, frozenset)  # in no fixed order
     ]
     return [code.co_code.hex(), list(code.co_names), list(code.co_varnames), constants]
+
+
+def _describe_constant(constant: Any) -> str:
+    return repr(sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant)
 
 
 def _describe(value: Any) -> Any:
