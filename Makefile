@@ -1,0 +1,53 @@
+# make html   build the book into _build/html     make serve   serve it on this machine
+# make test   run the tests                       make lint    check the style of the code
+# make clean  remove what was built, keep the trained results
+# make distclean   remove those and .venv too     make help    print this
+#
+# Settings:  PYTHON=python3.12   PROFILE=quick|full   PORT=8000   A3_CACHE=where trained results live
+
+PYTHON  ?= python3
+PROFILE ?= $(or $(A3_PROFILE),full)
+PORT    ?= 8000
+BIN     := .venv/bin
+
+ifeq ($(filter quick full,$(PROFILE)),)
+$(error PROFILE must be quick or full, not "$(PROFILE)")
+endif
+
+A3_CACHE ?= $(CURDIR)/.cache/a3
+export A3_CACHE
+export A3_PROFILE := $(PROFILE)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: html test serve lint clean distclean help
+
+html: .venv/installed
+	$(BIN)/python -m sphinx -n -W --keep-going -c . docs _build/html
+	@echo "Open file://$(CURDIR)/_build/html/index.html, or run: make serve"
+
+test: .venv/installed
+	$(BIN)/python -m pytest
+
+serve: .venv/installed
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+
+clean:
+	rm -rf _build docs/api docs/tutorials .pytest_cache .ruff_cache
+
+distclean: clean
+	rm -rf .venv .cache
+
+help:
+	@sed -n '/^#/s/^# *//p;/^$$/q' Makefile
+
+# The pinned pip comes first; the constraints then hold for the packages and for the build backend.
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "a3 needs Python 3.11 or newer. Name one with: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -U -c constraints.txt pip
+	$(BIN)/python -m pip install -q -c constraints.txt --build-constraint constraints.txt -e '.[docs,test,bench]'
+	@touch $@

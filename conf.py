@@ -1,0 +1,102 @@
+"""Sphinx configuration of the book. What is more than a setting is in docs/_ext/book.py."""
+
+import os
+import sys
+from importlib.metadata import version as installed
+from pathlib import Path
+
+from sphinx.errors import ConfigError
+
+ROOT = Path(__file__).parent
+sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+
+# -- The book --------------------------------------------------------------------------------------
+project = "a3"
+author = "The a3 authors"
+copyright = "2026, the a3 authors"
+version = release = installed("a3")
+profile = os.environ.get("A3_PROFILE", "full")
+if profile not in ("quick", "full"):
+    raise ConfigError(f"A3_PROFILE must be quick or full, not {profile!r}")
+
+extensions = [
+    "book",
+    "myst_nb",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_exercise",
+    "sphinx_gallery.gen_gallery",
+    "sphinx_proof",
+    "sphinx_togglebutton",
+    "sphinxcontrib.bibtex",
+    "sphinxcontrib.katex",
+]
+templates_path = [str(ROOT / "docs" / "_templates")]
+# A part's own introduction takes the place of the gallery's index, and of its timing tables.
+exclude_patterns = ["_*", "tutorials/**/index.rst", "tutorials/**/*.ipynb"]
+
+# -- Executed pages --------------------------------------------------------------------------------
+parts = sorted(header.parent.name for header in ROOT.glob("tutorials/*/GALLERY_HEADER.rst"))
+sphinx_gallery_conf = {
+    "examples_dirs": [f"../tutorials/{part}" for part in parts],
+    "gallery_dirs": [f"tutorials/{part}" for part in parts],
+    "filename_pattern": r"\.py$",
+    "abort_on_example_error": True,
+    "image_scrapers": ("book.save_figures",),
+    "reset_modules": ("matplotlib",),
+    "doc_module": ("a3",),
+    "remove_config_comments": True,
+    "show_memory": False,
+    "show_signature": False,
+    "write_computation_times": False,
+}
+nb_execution_mode = "force"  # Sphinx reads, and so runs, only what has changed: see book.py
+nb_execution_raise_on_error = True
+nb_execution_timeout = -1
+nb_ipywidgets_js = {}  # its default is on another host
+nb_number_source_lines = False
+
+# -- Text, mathematics, references -----------------------------------------------------------------
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath", "fieldlist"]
+myst_dmath_double_inline = True
+myst_heading_anchors = 3
+html_math_renderer = "katex"
+katex_css_path = "katex/katex.min.css"
+math_eqref_format = "({number})"
+numfig = True
+math_numfig = False  # equations are numbered page by page
+bibtex_bibfiles = ["docs/references.bib"]
+bibtex_reference_style = "author_year"
+bibtex_default_style = "book"
+copybutton_exclude = ".linenos, .gp, .go"
+togglebutton_hint = "Show"
+togglebutton_hint_hide = "Hide"
+
+# -- Reference of the package ----------------------------------------------------------------------
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # the docstrings give types with their shapes
+numpydoc_show_class_members = False
+# Nothing is fetched while building, so only our own names can be resolved, and all of them must be.
+nitpick_ignore_regex = [("py:.*", r"(?!a3\b).*")]
+
+# -- HTML ------------------------------------------------------------------------------------------
+html_theme = "sphinx_book_theme"
+html_title = "a3"
+html_static_path = ["docs/_static"]
+html_css_files = ["book.css"]
+html_favicon = "docs/_static/favicon.svg"
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {
+    "search_as_you_type": True,
+    "show_toc_level": 2,
+    "use_download_button": False,
+    "use_fullscreen_button": False,
+}
+if profile == "quick":
+    html_theme_options["announcement"] = (
+        "Quick build: training was shortened, so the figures and numbers are not the book's."
+    )

@@ -1,0 +1,295 @@
+"""What the book needs of its build beyond Sphinx's settings.
+
+Executed pages
+    A *script page* is made by sphinx-gallery from ``tutorials/PART/NAME.py``. A *chapter* is a
+    Markdown file that declares itself an executed notebook in its front matter
+    (``file_format: mystnb`` or ``kernelspec``). Every other page is plain text and runs nothing.
+Freshness
+    An executed page runs again when its own text, the ``a3`` code it imports (directly or not), the
+    pinned versions or the profile change.
+Timings
+    The seconds that each executed page took are kept in ``_build/timings.json``. An executed page
+    that ran nothing, or in no time, fails the build.
+Figures
+    Each figure is saved for light and for dark pages. A figure without alternative text fails.
+Used on
+    The reference of each public name of ``a3`` links to the pages whose code uses it.
+"""
+
+import ast
+import hashlib
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+from docutils import nodes
+from myst_nb.core.read import is_myst_markdown_notebook, read_myst_markdown_notebook
+from myst_nb.sphinx_ import NbMetadataCollector
+from pybtex.plugin import register_plugin
+from pybtex.style.formatting.plain import Style
+from sphinx.errors import SphinxError
+from sphinx.util.docutils import SphinxDirective
+
+from a3.sweeps import code_digest
+
+ROOT = Path(__file__).parents[2]
+NO_TIME = 1e-3  # seconds; a page that takes less has run nothing worth showing
+
+
+class BookError(SphinxError):
+    """A page breaks a rule of the book."""
+
+    category = "Error in the book"
+
+
+# -- Executed pages --------------------------------------------------------------------------------
+def executed_pages(root=ROOT):
+    """Map each executed page to its source file."""
+    scripts = {
+        f"tutorials/{source.parent.name}/{source.stem}": source
+        for source in root.glob("tutorials/*/*.py")
+    }
+    chapters = {
+        source.relative_to(root / "docs").with_suffix("").as_posix(): source
+        for source in root.glob("docs/**/*.md")
+        if is_myst_markdown_notebook(source.read_text(encoding="utf-8"))
+    }
+    return scripts | chapters
+
+
+def code_of(source):
+    """Give the code of a script, or of all the code cells of a chapter, as text."""
+    text = source.read_text(encoding="utf-8")
+    if source.suffix == ".md":
+        cells = read_myst_markdown_notebook(text).cells
+        text = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    return text
+
+
+def names_used(code):
+    """Collect the dotted names of ``a3`` that some code imports or reaches through an import."""
+    tree, stands_for, used = ast.parse(code), {}, set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for item in node.names:
+                top = item.name.split(".")[0]
+                stands_for[item.asname or top] = item.name if item.asname else top
+                used.add(item.name)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            for item in node.names:
+                stands_for[item.asname or item.name] = f"{node.module}.{item.name}"
+                used.add(f"{node.module}.{item.name}")
+    for node in ast.walk(tree):
+        path = []
+        while isinstance(node, ast.Attribute):
+            path.insert(0, node.attr)
+            node = node.value
+        if path and isinstance(node, ast.Name) and node.id in stands_for:
+            used.add(".".join([stands_for[node.id], *path]))
+    return {name for name in used if name.split(".")[0] == "a3"}
+
+
+# -- Freshness -------------------------------------------------------------------------------------
+def digest(source, profile):
+    """Digest of what decides the result of a page, apart from its prose."""
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    return hashlib.sha256((code_digest(code_of(source)) + pins + profile).encode()).hexdigest()
+
+
+def forget_stale_scripts(app):
+    """Drop the gallery's stamp of each script whose code, versions or profile have changed."""
+    for page, source in executed_pages().items():
+        if source.suffix != ".py":
+            continue
+        generated = Path(app.srcdir, page)
+        stamp, now = generated.with_suffix(".digest"), digest(source, app.config.a3_profile)
+        if not stamp.is_file() or stamp.read_text() != now:
+            generated.with_suffix(".py.md5").unlink(missing_ok=True)
+            generated.with_suffix(".cost.json").unlink(missing_ok=True)
+            stamp.parent.mkdir(parents=True, exist_ok=True)
+            stamp.write_text(now)
+
+
+def outdated_pages(app, env, added, changed, removed):
+    """Read again the chapters that are stale, and the reference pages whose users have changed."""
+    pages = executed_pages()
+    digests = {
+        page: digest(source, app.config.a3_profile)
+        for page, source in pages.items()
+        if source.suffix == ".md"
+    }
+    known = getattr(env, "book_digests", {})
+    stale = [page for page in digests if digests[page] != known.get(page)]
+    users = {}
+    for page, source in pages.items():
+        for name in names_used(code_of(source)):
+            users.setdefault(name, []).append(page)
+    if users != getattr(env, "book_users", None):
+        stale += [page for page in env.found_docs if page.startswith("api/")]
+    env.book_digests, env.book_users = digests, users
+    return stale
+
+
+# -- Timings ---------------------------------------------------------------------------------------
+def seconds_of(env, page, source):
+    """Seconds that an executed page took when it last ran, or None if it did not run."""
+    if source.suffix == ".py":
+        cost = Path(env.srcdir, page).with_suffix(".cost.json")
+        return json.loads(cost.read_text())["time"] if cost.is_file() else None
+    run = NbMetadataCollector.get_exec_data(env, page)
+    return run["runtime"] if run and run["succeeded"] else None
+
+
+def why_nothing_ran(code, seconds):
+    """Say why a page counts as one that ran nothing; return None for a page that ran."""
+    statements = ast.parse(code).body
+    if all(isinstance(getattr(each, "value", None), ast.Constant) for each in statements):
+        return "has no code"
+    if seconds is None:
+        return "was not executed"
+    if seconds < NO_TIME:
+        return "was executed in no time"
+    return None
+
+
+def record_timings(app, env):
+    """Write the seconds of every executed page; refuse a page that ran nothing."""
+    timings, faults = {}, []
+    for page, source in sorted(executed_pages().items()):
+        timings[page] = seconds_of(env, page, source)
+        fault = why_nothing_ran(code_of(source), timings[page])
+        if fault:
+            faults.append(f"{page} {fault}")
+    if faults:
+        raise BookError("Every executed page must run something: " + "; ".join(faults))
+    env.book_timings = timings
+    text = json.dumps(timings, indent=1)
+    Path(app.outdir).with_name("timings.json").write_text(text + "\n")
+
+
+# -- How it was run --------------------------------------------------------------------------------
+class how_it_was_run(nodes.General, nodes.Element):
+    """Stands for the tables until every page has run."""
+
+
+class HowItWasRun(SphinxDirective):
+    """Tables of the machine, the versions and the seconds of each page of this build."""
+
+    def run(self):
+        self.env.note_reread()
+        return [how_it_was_run()]
+
+
+def processor():
+    """Name of the processor, as the system gives it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def table(rows):
+    """Make a table of two columns, of text or nodes."""
+    group = nodes.tgroup("", *(nodes.colspec(colwidth=50) for _ in range(2)), cols=2)
+    group += (body := nodes.tbody())
+    for row in rows:
+        cells = [nodes.Text(cell) if isinstance(cell, str) else cell for cell in row]
+        body += nodes.row("", *(nodes.entry("", nodes.paragraph("", "", cell)) for cell in cells))
+    return nodes.table("", group)
+
+
+def fill_how_it_was_run(app, doctree, docname):
+    """Put the tables where the directive stands."""
+    for place in list(doctree.findall(how_it_was_run)):
+        machine = [
+            ("Processor", processor()),
+            ("Processors the build may use", str(len(os.sched_getaffinity(0)))),
+            ("Memory", f"{psutil.virtual_memory().total / 2**30:.1f} GiB"),
+            ("System", f"{platform.system()} {platform.machine()}"),
+            ("Profile", app.config.a3_profile),
+        ]
+        packages = ["a3", "torch", "numpy", "matplotlib", "sphinx", "sphinx-gallery", "myst-nb"]
+        versions = [(package, version(package)) for package in packages]
+        timings = app.env.book_timings
+        pages = []
+        for page, seconds in timings.items():
+            uri = app.builder.get_relative_uri(docname, page)
+            link = nodes.reference("", app.env.titles[page].astext(), refuri=uri, internal=True)
+            pages.append((link, f"{seconds:.1f} s"))
+        place.replace_self([
+            nodes.rubric("", "Machine and profile"),
+            table(machine),
+            nodes.rubric("", "Versions"),
+            table([("Python", platform.python_version()), *versions]),
+            nodes.rubric("", "Seconds of each page"),
+            table([*pages, ("Together", f"{sum(timings.values()):.1f} s")]),
+        ])
+
+
+# -- Figures ---------------------------------------------------------------------------------------
+def save_figures(block, block_vars, gallery_conf):
+    """Save every open figure of a script for light and dark pages, and close it.
+
+    The label of a figure is its alternative text: ``plt.figure(label="...")`` or
+    ``figure.set_label("...")``.
+    """
+    import matplotlib.pyplot as plt
+
+    from a3 import figures
+
+    text = []
+    for number in plt.get_fignums():
+        figure = plt.figure(number)
+        label = " ".join(str(figure.get_label()).split())
+        if not label:
+            raise BookError(
+                f"{block_vars['src_file']}: a figure has no alternative text; "
+                'give it one with figure.set_label("...")'
+            )
+        light = Path(next(block_vars["image_path_iterator"]))
+        for dark, name in ((False, light.name), (True, f"{light.stem}_dark.png")):
+            path = light.with_name(name)
+            figures.save(figure, path, dark=dark)
+            uri = "/" + os.path.relpath(path, gallery_conf["src_dir"]).replace(os.sep, "/")
+            text += [
+                f".. image:: {uri}",
+                f"   :alt: {label}",
+                f"   :class: {'only-dark' if dark else 'only-light'}",
+                f"   :width: {figure.get_figwidth() * 100:.0f}px",
+                "   :align: center",
+                "",
+            ]
+    plt.close("all")
+    return "\n".join(text)
+
+
+# -- Used on ---------------------------------------------------------------------------------------
+def add_used_on(app, what, name, obj, options, lines):
+    """End the reference of a name with links to the pages that use it."""
+    users = app.env.book_users.get(name, [])
+    if what != "module" and users:
+        lines += ["", "**Used on** " + ", ".join(f":doc:`/{page}`" for page in users), ""]
+
+
+# -- Bibliography ----------------------------------------------------------------------------------
+class BookStyle(Style):
+    """Entries sorted by author, then year."""
+
+    default_sorting_style = "author_year_title"
+
+
+def setup(app):
+    app.setup_extension("sphinx.ext.autodoc")
+    register_plugin("pybtex.style.formatting", "book", BookStyle)
+    app.add_config_value("a3_profile", os.environ.get("A3_PROFILE", "full"), "env")
+    app.add_node(how_it_was_run)
+    app.add_directive("how-it-was-run", HowItWasRun)
+    app.connect("builder-inited", forget_stale_scripts, priority=100)  # before the gallery
+    app.connect("env-get-outdated", outdated_pages)
+    app.connect("env-updated", record_timings)
+    app.connect("doctree-resolved", fill_how_it_was_run)
+    app.connect("autodoc-process-docstring", add_used_on, priority=900)  # after numpydoc
+    return {"env_version": 1, "parallel_read_safe": False}
