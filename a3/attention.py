@@ -49,7 +49,8 @@ def scaled_dot_attention(
     Raises
     ------
     ValueError
-        If the widths or the numbers of keys and values do not agree.
+        If the widths or the numbers of keys and values do not agree, or the
+        mask does not fit them.
 
     References
     ----------
@@ -62,7 +63,8 @@ def scaled_dot_attention(
     # Keys first: torch's softmax is several times slower along a short last axis.
     scores = K @ Q.transpose(-2, -1) / math.sqrt(Q.shape[-1])  # (..., T, k)
     if mask is not None:
-        scores = scores.masked_fill(~mask.transpose(-2, -1), -math.inf)
+        visible = _broadcast(mask, (*scores.shape[:-2], Q.shape[-2], K.shape[-2]))
+        scores = scores.masked_fill(~visible.transpose(-2, -1), -math.inf)
     weights = scores.softmax(dim=-2).transpose(-2, -1)  # (..., k, T)
     return weights @ V, weights
 
@@ -81,7 +83,14 @@ def causal_mask(k: int, T: int, device: torch.device | None = None) -> Tensor:
     Returns
     -------
     Tensor of bool, shape (k, T)
+
+    Raises
+    ------
+    ValueError
+        If there are more queries than keys: the first would see none.
     """
+    if k > T:
+        raise ValueError(f"{k} queries cannot be the last of {T} keys' positions")
     return torch.ones(k, T, dtype=torch.bool, device=device).tril(T - k)
 
 
@@ -142,7 +151,8 @@ class ScaledDotAttention(nn.Module):
                 raise ValueError(
                     f"{name} must have width {self.hidden}, but their shape is {tuple(x.shape)}"
                 )
-        if queries.dim() not in (2, 3) or keys.dim() != 3 or values.dim() != 3:
+        batch = {x.shape[0] for x in (queries, keys, values)}
+        if queries.dim() not in (2, 3) or keys.dim() != 3 or values.dim() != 3 or len(batch) > 1:
             raise ValueError(
                 "expected queries (B, H) or (B, k, H) and keys and values (B, T, H), got "
                 f"{tuple(queries.shape)}, {tuple(keys.shape)} and {tuple(values.shape)}"
@@ -258,3 +268,10 @@ class SinusoidalPositions(nn.Module):
 def _check_width(hidden: int) -> None:
     if hidden < 1:
         raise ValueError(f"the hidden width must be a positive number, got {hidden}")
+
+
+def _broadcast(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
+    try:
+        return mask.expand(shape)
+    except RuntimeError:
+        raise ValueError(f"a mask of shape {tuple(mask.shape)} must broadcast to {shape}") from None

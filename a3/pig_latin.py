@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -312,7 +313,9 @@ class WordPairs:
             If either would be empty.
         """
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed)).tolist()
-        cut = int(share * len(self))
+        cut = math.floor(share * len(self))
+        if not 0 < cut < len(self):
+            raise ValueError(f"a share of {share} of {len(self)} pairs leaves one side empty")
         return tuple(
             WordPairs(self.pairs[i] for i in part) for part in (order[:cut], order[cut:])
         )

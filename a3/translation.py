@@ -127,8 +127,8 @@ class Encoder(nn.Module):
 
     def __init__(self, hidden: int, layers: int, vocabulary: int, max_length: int):
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary, hidden)
         self.positions = SinusoidalPositions(hidden, max_length)
+        self.embedding = nn.Embedding(vocabulary, hidden)
         self.layers = nn.ModuleList(EncoderLayer(hidden) for _ in range(layers))
 
     def forward(self, source: Tensor, mask: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
@@ -152,8 +152,8 @@ class Decoder(nn.Module):
 
     def __init__(self, hidden: int, layers: int, vocabulary: int, max_length: int):
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary, hidden)
         self.positions = SinusoidalPositions(hidden, max_length)
+        self.embedding = nn.Embedding(vocabulary, hidden)
         self.layers = nn.ModuleList(DecoderLayer(hidden) for _ in range(layers))
         self.to_logits = nn.Linear(hidden, vocabulary)
 
@@ -203,7 +203,7 @@ class EncoderDecoder(nn.Module):
     Raises
     ------
     ValueError
-        If the width is odd or not positive, or there is no layer.
+        If the width is odd or not positive, or there is no layer or no token.
 
     References
     ----------
@@ -221,6 +221,8 @@ class EncoderDecoder(nn.Module):
         super().__init__()
         if layers < 1:
             raise ValueError(f"there must be at least one layer, got {layers}")
+        if vocabulary < 1:
+            raise ValueError(f"there must be at least one token, got {vocabulary}")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.encoder = Encoder(hidden, layers, vocabulary, max_length)
