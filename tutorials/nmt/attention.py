@@ -1,0 +1,365 @@
+r"""
+Attention from its equation
+===========================
+
+After this page you can turn the equation of scaled dot-product attention into ten lines of code,
+for one query or many, make it causal, and say what the square root in it is for.
+
+The figure shows why that root is there. We draw random queries and keys of width :math:`H` and ask
+how much of the attention goes to a single key. Without the root, attention collapses onto one key
+as the vectors get wider. With it, the width does not matter.
+"""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from a3 import figures
+from a3.attention import CausalScaledDotAttention, ScaledDotAttention, scaled_dot_attention
+
+T, seeds = 16, range(5)
+widths = [2**p for p in range(1, 11)]
+
+
+def largest_weight(H, scale, seed):
+    generator = torch.Generator().manual_seed(seed)
+    Q = torch.randn(256, 1, H, generator=generator)
+    K = torch.randn(256, T, H, generator=generator)
+    return float((Q @ K.mT * scale).softmax(dim=-1).amax(dim=-1).mean())
+
+
+raw = [[largest_weight(H, 1, seed) for H in widths] for seed in seeds]
+scaled = [[largest_weight(H, 1 / math.sqrt(H), seed) for H in widths] for seed in seeds]
+
+figure, ax = figures.subplots(
+    figsize=(6, 3.2),
+    alt="""Mean of the largest attention weight against width. Without the square root it climbs
+    towards one; with it, it stays level.""",
+)
+figures.band(ax, widths, raw, "scores $q^T k$")
+figures.band(ax, widths, scaled, r"scores $q^T k / \sqrt{H}$", ls="--")
+ax.axhline(1 / T, color="#888888", ls=":", label=f"all {T} keys alike")
+ax.set_xscale("log", base=2)
+ax.set(xlabel="width $H$", ylabel="largest attention weight", ylim=(0, 1))
+ax.legend()
+
+assert min(run[-1] for run in raw) > 0.9  # one key takes nearly all
+assert max(max(run[3:]) - min(run[3:]) for run in scaled) < 0.05  # level from H = 16 on
+
+# %%
+# The question
+# ------------
+#
+# .. exercise-start:: Scaled dot-product attention (2025, 2.1-1; 2023, 3.1-1)
+#    :label: n1
+#
+# A :term:`query` asks, a :term:`key` answers, a :term:`value` is what is handed over. Write a layer
+# that projects each of the three by a matrix of its own, scores every key by its dot product with
+# the query over the root of the width, turns the scores into weights that sum to one, and returns
+# the weighted average of the values. It must accept one query a sequence, of shape
+# :math:`(B, H)`, and several, of shape :math:`(B, k, H)` :cite:p:`handout2025,handout2023`.
+#
+# .. exercise-end::
+#
+# .. admonition:: Try it first
+#    :class: tip
+#
+#    You need one batched matrix product, a softmax and another product. Decide first along which
+#    axis the softmax runs. Then test yours with
+#    ``torch.nn.functional.scaled_dot_product_attention``, as the answer does below.
+#
+# .. solution-start:: n1
+#    :label: n1-answer
+#    :class: dropdown
+#
+# Let :math:`q_t \in \mathbb{R}^H` be a query and :math:`k_i, v_i \in \mathbb{R}^H` the keys and
+# values, :math:`i = 1, \dots, T`. The layer projects them and scores each pair:
+#
+# .. math::
+#    :label: projected-attention
+#
+#    \tilde\alpha_{ti} = \frac{(W_q q_t)^\top (W_k k_i)}{\sqrt{H}}, \qquad
+#    \alpha_{ti} = \frac{e^{\tilde\alpha_{ti}}}{\sum_{j=1}^{T} e^{\tilde\alpha_{tj}}}, \qquad
+#    c_t = \sum_{i=1}^{T} \alpha_{ti}\, W_v v_i .
+#
+# Stack the projected queries as the rows of :math:`Q \in \mathbb{R}^{k \times H}`, the projected
+# keys and values as those of :math:`K, V \in \mathbb{R}^{T \times H}`. Entry :math:`(t, i)` of
+# :math:`QK^\top` is then the dot product of query :math:`t` with key :math:`i`, and the three
+# formulas of :eq:`projected-attention` become one:
+#
+# .. math::
+#    :label: scaled-dot-attention
+#
+#    C = \operatorname{softmax}\!\left(\frac{QK^\top}{\sqrt{H}}\right) V,
+#    \qquad C \in \mathbb{R}^{k \times H},
+#
+# with the softmax along each row: every query deals out one unit of attention. The code is the
+# equation.
+
+
+def attend(Q, K, V):
+    H = Q.shape[-1]
+    scores = Q @ K.mT / math.sqrt(H)  # (B, k, T)
+    weights = scores.softmax(dim=-1)  # (B, k, T), rows sum to one
+    return weights @ V, weights  # (B, k, H)
+
+
+# %%
+# :func:`a3.attention.scaled_dot_attention` is these lines with a mask and checked shapes, and
+# :class:`a3.attention.ScaledDotAttention` adds the projections. We compare all of them with torch's
+# own function on the same projections, and with torch's multi-head layer set to one head.
+
+B, k, T, H = 5, 3, 7, 32
+generator = torch.Generator().manual_seed(0)
+queries = torch.randn(B, k, H, generator=generator)
+keys, values = torch.randn(2, B, T, H, generator=generator)
+
+layer = ScaledDotAttention(H)
+Q, K, V = layer.W_q(queries), layer.W_k(keys), layer.W_v(values)
+context, weights = layer(queries, keys, values)
+
+multihead = nn.MultiheadAttention(H, num_heads=1, batch_first=True)
+with torch.no_grad():
+    projections = (layer.W_q, layer.W_k, layer.W_v)
+    multihead.in_proj_weight.copy_(torch.cat([W.weight for W in projections]))
+    multihead.in_proj_bias.copy_(torch.cat([W.bias for W in projections]))
+    multihead.out_proj.weight.copy_(torch.eye(H))  # the handouts' layer has none
+    multihead.out_proj.bias.zero_()
+
+for name, other in {
+    "the five lines above": attend(Q, K, V)[0],
+    "a3.attention.scaled_dot_attention": scaled_dot_attention(Q, K, V)[0],
+    "torch's scaled_dot_product_attention": F.scaled_dot_product_attention(Q, K, V),
+    "torch's MultiheadAttention, one head": multihead(queries, keys, values)[0],
+}.items():
+    difference = float((context - other).detach().abs().max())
+    assert difference < 1e-6
+    print(f"{name:38} differs by at most {difference:.1e}")
+
+# %%
+# One query a sequence is the case :math:`k = 1` with the middle axis left out.
+
+one, _ = layer(queries[:, 0], keys, values)
+assert one.shape == (B, H)
+assert torch.allclose(one, context[:, 0], atol=1e-6)
+
+# %%
+# .. solution-end::
+#
+# Causal attention
+# ----------------
+#
+# .. exercise-start:: Causal attention (2025, 2.1-2; 2023, 3.1-2)
+#    :label: n2
+#
+# A decoder writes from left to right. Change the layer so that the output at position :math:`t`
+# uses no key after :math:`t`, by adding a very negative number to some of the scores. Which ones?
+# How would you show that nothing leaks, other than by looking at the weights?
+#
+# .. exercise-end::
+#
+# .. admonition:: Try it first
+#    :class: tip
+#
+#    Write the :math:`4 \times 4` matrix of what you would add. Then think of a number that is zero
+#    exactly if output :math:`t` does not depend on input :math:`i` at all.
+#
+# .. solution-start:: n2
+#    :label: n2-answer
+#    :class: dropdown
+#
+# Add :math:`-\infty` to every score above the diagonal:
+#
+# .. math::
+#    :label: causal-attention
+#
+#    \tilde\alpha_{ti} \leftarrow \tilde\alpha_{ti} + M_{ti}, \qquad
+#    M_{ti} = \begin{cases} 0 & i \le t \\ -\infty & i > t. \end{cases}
+#
+# Since :math:`e^{-\infty} = 0`, a masked key has weight zero exactly, and the others still sum to
+# one. Masking after the softmax would break the sum; masking with a large finite number leaves a
+# little weight when all scores are low.
+
+sequence = torch.randn(1, T, H, generator=generator)
+causal = CausalScaledDotAttention(H)
+_, weights = causal(sequence, sequence, sequence)
+assert (weights.triu(1) == 0).all()  # exactly
+assert torch.allclose(weights.sum(-1), torch.ones(1, T))
+
+# %%
+# The weights are where we put the mask, so they prove little. The evidence is the derivative of
+# each output with respect to each input: :math:`\partial c_t / \partial x_i`, an :math:`H \times H`
+# block for every pair of positions. If an output depends on a later input by any path, its block is
+# not zero.
+
+
+def influence(layer):
+    """Norm of d output[t] / d input[i] for every pair of positions, by autograd."""
+    outputs = lambda x: layer(x, x, x)[0][0]  # (1, T, H) -> (T, H)  # noqa: E731
+    jacobian = torch.autograd.functional.jacobian(outputs, sequence)  # (T, H, 1, T, H)
+    return jacobian[:, :, 0].norm(dim=(1, 3))  # (T, T)
+
+
+figure, axes = figures.subplots(
+    1, 2, figsize=(6.4, 3), sharey=True,
+    alt="""Size of the derivative of each output with respect to each input. Full for plain
+    attention, lower triangular for causal attention.""",
+)  # fmt: skip
+for ax, (title, kind) in zip(axes, {"plain": layer, "causal": causal}.items(), strict=True):
+    norms = influence(kind)
+    ax.imshow(norms.masked_fill(norms == 0, float("nan")), cmap="cividis")
+    ax.set(title=title, xlabel="input position $i$")
+    ax.grid(False)
+axes[0].set_ylabel("output position $t$")
+
+assert (influence(layer) > 0).all()
+assert (influence(causal).triu(1) == 0).all()  # no output depends on a later input: exactly zero
+assert (influence(causal).tril() + torch.ones(T, T).triu(1) > 0).all()  # and on every earlier one
+
+# %%
+# .. solution-end::
+#
+# What the square root is for
+# ---------------------------
+#
+# Let the entries of :math:`q` and :math:`k` be independent, with mean 0 and variance 1. Each product
+# :math:`q_j k_j` then has mean 0 and variance 1, and their sum has
+#
+# .. math::
+#    :label: score-variance
+#
+#    \operatorname{Var}(q^\top k) = \sum_{j=1}^{H} \operatorname{Var}(q_j k_j) = H .
+#
+# Scores of size :math:`\sqrt{H}` make the softmax all but a maximum. That is bad for learning, not
+# only for averaging: the derivative of the weights by the scores is
+#
+# .. math::
+#    :label: softmax-jacobian
+#
+#    \frac{\partial \alpha_i}{\partial \tilde\alpha_j} = \alpha_i(\delta_{ij} - \alpha_j),
+#
+# which vanishes when one weight is 1. Dividing by :math:`\sqrt{H}` gives the scores variance 1 at any
+# width :cite:p:`vaswani2017`. We measure the size of :eq:`softmax-jacobian` at both scales.
+
+
+def jacobian_norm(H, scale):
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(2_000, 1, H, generator=generator) @ torch.randn(
+        2_000, H, 16, generator=generator
+    )
+    weights = (scores * scale).softmax(dim=-1).squeeze(1)  # (2000, 16)
+    return float((weights.diag_embed() - weights[:, :, None] * weights[:, None]).norm(dim=(1, 2)).mean())
+
+
+for H in (4, 64, 1024):
+    print(
+        f"width {H:4}: mean norm {jacobian_norm(H, 1):.3f} without the root, "
+        f"{jacobian_norm(H, 1 / math.sqrt(H)):.3f} with it"
+    )
+assert jacobian_norm(1024, 1) < 0.25 * jacobian_norm(1024, 1 / math.sqrt(1024))
+
+# %%
+# Where this stops being true: the argument is about the first step. Training moves the projections,
+# and with them the size of the scores. Nothing keeps their variance at 1 afterwards.
+#
+# .. admonition:: Where this differs
+#    :class: note
+#
+#    *From the paper:* one head, biases in the projections, no output projection. *From the
+#    handouts:* they return the weights with keys along the rows, :math:`(B, T, k)`; we return
+#    :math:`(B, k, T)`, as torch does. They mask with a large finite number; we mask with
+#    :math:`-\infty`. *From common practice:* large models use a fused kernel that never stores the
+#    weights; we keep them, to look at.
+#
+# Summary
+# -------
+#
+# Attention is a softmax-weighted average of values, :eq:`scaled-dot-attention`. A causal mask sets
+# the scores of later keys to :math:`-\infty`, and the Jacobian shows that nothing leaks. The root of
+# the width keeps the scores, and so the gradient, at the same size for any width.
+#
+# Exercises
+# ---------
+#
+# .. exercise-start:: Keys all alike
+#    :label: attention-uniform
+#
+# *Easy.* All keys are equal. What does attention return, whatever the query?
+#
+# .. exercise-end::
+#
+# .. solution-start:: attention-uniform
+#    :label: attention-uniform-answer
+#    :class: dropdown
+#
+# All scores are equal, so every weight is :math:`1/T` and the result is the mean of the values.
+
+mean, weights = scaled_dot_attention(Q, K[:, :1].expand_as(K), V)
+assert torch.allclose(weights, torch.full_like(weights, 1 / 7))
+assert torch.allclose(mean, V.mean(dim=1, keepdim=True).expand_as(mean), atol=1e-6)
+
+# %%
+# .. solution-end::
+#
+# .. exercise-start:: Attention as a soft maximum
+#    :label: attention-hard
+#
+# *Medium.* Multiply the queries by :math:`\beta` and let it grow. What does the layer become, and how
+# fast? Suppose that the best score leads the second best by :math:`\Delta`.
+#
+# .. exercise-end::
+#
+# .. solution-start:: attention-hard
+#    :label: attention-hard-answer
+#    :class: dropdown
+#
+# The weights of all keys but the best sum to at most :math:`(T - 1)e^{-\beta\Delta}`, since each of
+# their exponentials is at most :math:`e^{-\beta\Delta}` times the best one's. The layer becomes a
+# lookup, exponentially fast.
+
+scores = Q @ K.mT / math.sqrt(Q.shape[-1])
+top = scores.topk(2, dim=-1).values
+for beta in (1, 10, 100):
+    _, weights = scaled_dot_attention(beta * Q, K, V)
+    others = 1 - weights.amax(dim=-1)
+    bound = 6 * torch.exp(-beta * (top[..., 0] - top[..., 1]))
+    assert (others <= bound + 1e-6).all()
+    print(f"beta {beta:3}: the other keys get {others.mean():.4f} on average")
+
+# %%
+# .. solution-end::
+#
+# .. exercise-start:: A bias that does nothing
+#    :label: attention-bias
+#
+# *Hard.* One of the three bias vectors of the layer can be removed without changing any output. Which
+# one, and why?
+#
+# .. exercise-end::
+#
+# .. solution-start:: attention-bias
+#    :label: attention-bias-answer
+#    :class: dropdown
+#
+# The bias :math:`b_k` of the keys. It adds :math:`(W_q q_t + b_q)^\top b_k / \sqrt{H}` to the scores of
+# query :math:`t`: the same number for every key. The softmax does not change when all scores of a row
+# move together.
+
+before, _ = layer(queries, keys, values)
+with torch.no_grad():
+    layer.W_k.bias.add_(10.0)
+after, _ = layer(queries, keys, values)
+assert torch.allclose(before, after, atol=1e-5)
+print(f"moving the key bias by 10 changes the output by {float((before - after).detach().abs().max()):.1e}")
+
+# %%
+# .. solution-end::
+#
+# References
+# ----------
+#
+# .. bibliography::
+#    :filter: docname in docnames
+#    :keyprefix: attention-

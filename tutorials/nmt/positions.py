@@ -1,0 +1,375 @@
+r"""
+Positions: what attention cannot see
+====================================
+
+After this page you can prove that attention by itself ignores order, say what sines and cosines add,
+and judge three claims that are often made for them, one of which fails when it is measured.
+
+The left panel is the table of sinusoidal positions. The right one shows the dot product of two of its
+rows against the distance between them: near positions are alike, far ones are not, and it does not
+matter where the pair stands.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+
+from a3 import figures
+from a3.attention import CausalScaledDotAttention, ScaledDotAttention, positional_encoding
+from a3.pig_latin import WordPairs, large_words
+from a3.sweeps import profile, run_all
+from a3.training import Hyperparameters, train
+from a3.translation import EncoderDecoder, translate
+
+H, length = 64, 100
+P = positional_encoding(length, H)
+similarity = P @ P.T / (H / 2)
+
+figure, (left, right) = figures.subplots(
+    1, 2, figsize=(8, 3),
+    alt="""Left: the table of positional encodings, fast waves in the first columns and slow ones in
+    the last. Right: similarity of two positions, highest at distance zero and falling with it.""",
+)  # fmt: skip
+image = left.imshow(P, cmap="cividis", aspect="auto")
+left.set(xlabel="component", ylabel="position $t$")
+left.grid(False)
+figure.colorbar(image, ax=left)
+for t in (0, 20, 50):
+    right.plot(range(-t, length - t), similarity[t], label=f"from position {t}", alpha=0.8)
+right.set(xlabel="distance", ylabel="cosine similarity", xlim=(-50, 50))
+right.legend()
+
+assert all(torch.allclose(similarity.diagonal(d), similarity[0, d], atol=1e-5) for d in range(length))
+
+# %%
+# The question
+# ------------
+#
+# .. exercise-start:: Positions (2025, 2.1-3; 2023, 3.1-3)
+#    :label: n3
+#
+# The encoder adds to the embedding of each letter a fixed vector that depends on where the letter
+# stands, made of sines and cosines. Why is position needed at all? What do sines and cosines offer
+# that a :term:`one-hot` code of the position does not :cite:p:`handout2025,handout2023`?
+#
+# .. exercise-end::
+#
+# .. admonition:: Try it first
+#    :class: tip
+#
+#    What would a model without positions do with *stop* and *spot*? Write down what you would need to
+#    change in a one-hot code to feed the model a word longer than any before.
+#
+# .. solution-start:: n3
+#    :label: n3-answer
+#    :class: dropdown
+#
+# **Why position is needed.** Without it, a word is a bag of letters. Self-attention averages over a
+# set, and a set has no order. With it, the same letter at two places is two different vectors.
+#
+# .. prf:theorem:: Attention is permutation-equivariant
+#    :label: equivariance
+#
+#    Let :math:`X \in \mathbb{R}^{T \times H}` hold one vector a row and let :math:`\Pi` be a
+#    :math:`T \times T` permutation matrix. Then self-attention :math:`A` satisfies
+#    :math:`A(\Pi X) = \Pi A(X)`.
+#
+# .. prf:proof::
+#
+#    Projections act row by row, so they commute with :math:`\Pi`: queries, keys and values become
+#    :math:`\Pi Q, \Pi K, \Pi V`. The scores become :math:`\Pi Q K^\top \Pi^\top`. A softmax along rows
+#    commutes with reordering rows and columns, so the weights become :math:`\Pi \alpha \Pi^\top`. Since
+#    :math:`\Pi^\top \Pi = I`, the result is :math:`\Pi \alpha \Pi^\top \Pi V = \Pi \alpha V`.
+#
+# Embeddings, the MLP and the residual connections also act row by row, so the theorem holds for a
+# whole encoder. Here it is in numbers, and here it breaks once positions are added.
+
+torch.manual_seed(0)
+attention = ScaledDotAttention(H)
+X = torch.randn(1, 9, H)
+order = torch.randperm(9)
+
+
+def self_attention(X):
+    return attention(X, X, X)[0]
+
+
+without = float((self_attention(X[:, order]) - self_attention(X)[:, order]).detach().abs().max())
+X_at = X + P[:9]
+with_positions = float(
+    (self_attention(X[:, order] + P[:9]) - self_attention(X_at)[:, order]).detach().abs().max()
+)
+assert without < 1e-6 < 1e-2 < with_positions
+print(f"A(ΠX) and ΠA(X) differ by {without:.1e} without positions, by {with_positions:.2f} with them")
+
+# %%
+# The decoder looks at the encoder's output by attention too, and averages over it. So an encoder
+# without positions gives it the same thing for every anagram: not similar logits, the same ones.
+
+
+class NoPositions(nn.Module):
+    def forward(self, x, start=0):
+        return x
+
+
+model = EncoderDecoder(hidden=32, layers=3)
+model.encoder.positions = NoPositions()
+anagrams = WordPairs([(word, "opstay") for word in ("stop", "spot", "post", "tops")])
+batch = anagrams[torch.arange(4)]
+logits = model(batch.source, batch.inputs)[0].detach()
+assert torch.allclose(logits, logits[:1].expand_as(logits), atol=1e-5)
+print(f"logits of four anagrams differ by at most {float((logits - logits[:1]).abs().max()):.1e}")
+
+# %%
+# **What sines and cosines offer.** Position :math:`t` is coded at :math:`H/2` wavelengths, from
+# :math:`2\pi` to nearly :math:`20000\pi`:
+#
+# .. math::
+#    :label: sinusoidal-positions
+#
+#    P_{t,2i} = \sin(\omega_i t), \qquad P_{t,2i+1} = \cos(\omega_i t), \qquad
+#    \omega_i = 10000^{-2i/H}, \qquad i = 0, \dots, H/2 - 1 .
+#
+# *Fixed width, any length.* A one-hot code of :math:`t` needs as many components as there are
+# positions. Each row of :eq:`sinusoidal-positions` has :math:`H`, whatever :math:`t` is, and the same
+# norm :math:`\sqrt{H/2}`.
+#
+# *Distance is visible.* Any two one-hot codes are :math:`\sqrt2` apart, next-door or not. By the
+# addition theorem,
+#
+# .. math::
+#    :label: position-similarity
+#
+#    P_s^\top P_t = \sum_i \cos\bigl(\omega_i (s - t)\bigr),
+#
+# a function of the distance alone, which is the right panel above.
+#
+# *A shift is one linear map.* Take one wavelength. The pair :math:`(\sin\omega t, \cos\omega t)` is a
+# point on the circle, and :math:`\delta` steps later it has turned by :math:`\omega\delta`:
+#
+# .. math::
+#    :label: shift-is-rotation
+#
+#    \begin{pmatrix} \sin\omega(t + \delta) \\ \cos\omega(t + \delta) \end{pmatrix} =
+#    \begin{pmatrix} \cos\omega\delta & \sin\omega\delta \\ -\sin\omega\delta & \cos\omega\delta \end{pmatrix}
+#    \begin{pmatrix} \sin\omega t \\ \cos\omega t \end{pmatrix} .
+#
+# The matrix depends on :math:`\delta` and not on :math:`t`. A layer that has learned to look two
+# letters back has learned it at every place. We build the rotation and check it on every row.
+
+
+def shift(delta, H):
+    rate = 10000.0 ** (-torch.arange(0, H, 2, dtype=torch.float64) / H)
+    cos, sin = (rate * delta).cos(), (rate * delta).sin()
+    blocks = torch.stack([torch.stack([cos, sin], -1), torch.stack([-sin, cos], -1)], -2)
+    return torch.block_diag(*blocks).float()  # (H, H)
+
+
+for delta in (1, 7, 40):
+    error = float((P[:-delta] @ shift(delta, H).T - P[delta:]).abs().max())
+    assert error < 1e-4
+    print(f"P[t + {delta}] = R_{delta} P[t] for every t, to {error:.1e}")
+assert torch.allclose(P.norm(dim=1), torch.full((length,), (H / 2) ** 0.5))
+
+# %%
+# .. solution-end::
+#
+# Which of the claims survive training?
+# -------------------------------------
+#
+# "Any length" is true of the table. Is it true of a model? We train on words of at most seven
+# letters and test on all lengths, with three kinds of position: none, sinusoidal, and one-hot. A
+# one-hot code times a learned matrix is a table with one free row a position, which is how it is
+# used in practice. Beyond the training lengths its rows are still as they were drawn.
+
+
+class LearnedPositions(nn.Module):
+    """A one-hot code of the position times a learned matrix."""
+
+    def __init__(self, hidden, max_length):
+        super().__init__()
+        self.rows = nn.Parameter(0.1 * torch.randn(max_length, hidden))
+
+    def forward(self, x, start=0):
+        return x + self.rows[start : start + x.shape[-2]]
+
+
+LONGEST = 7
+words = large_words()
+if profile() == "quick":
+    words = words[::10]
+
+
+def by_length(kind, hyperparameters):
+    """Train on short words; exact-match accuracy on held-out words of every length."""
+    training, held_out = WordPairs(words).split(seed=hyperparameters.seed)
+    fold = [pair for pair in training.pairs if len(pair[0]) <= LONGEST]
+    validation = [pair for pair in held_out.pairs if len(pair[0]) <= LONGEST]
+    model = EncoderDecoder(hidden=32, layers=2, seed=hyperparameters.seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(hyperparameters.seed)
+        for part in (model.encoder, model.decoder):
+            if kind == "none":
+                part.positions = NoPositions()
+            if kind == "one-hot":
+                part.positions = LearnedPositions(32, 40)
+    train(model, WordPairs(fold), WordPairs(validation), hyperparameters, progress=False)
+    right = {n: [] for n in range(2, 13)}
+    translations = translate(model, [word for word, _ in held_out.pairs])
+    for (word, truth), translation in zip(held_out.pairs, translations, strict=True):
+        if len(word) in right:
+            right[len(word)].append(translation == truth)
+    return {"accuracy": [float(np.mean(right[n])) for n in right]}
+
+
+kinds, seeds = ("sinusoidal", "one-hot", "none"), range(3)
+epochs = 10 if profile() == "full" else 2
+results = run_all(
+    by_length,
+    [
+        dict(
+            kind=kind,
+            hyperparameters=Hyperparameters(
+                epochs=epochs, batch_size=128, learning_rate=3e-3, seed=seed
+            ),
+        )
+        for kind in kinds
+        for seed in seeds
+    ],
+)
+accuracy = {
+    kind: np.array([r["accuracy"] for r in results[3 * i : 3 * i + 3]]) for i, kind in enumerate(kinds)
+}
+
+figure, ax = figures.subplots(
+    figsize=(6, 3.2),
+    alt="""Share of held-out words translated exactly against their length, for three kinds of
+    position. All fall beyond the longest training words.""",
+)
+for (kind, runs), style in zip(accuracy.items(), ("-", "--", ":"), strict=True):
+    figures.band(ax, range(2, 13), runs, kind, ls=style)
+ax.axvline(LONGEST + 0.5, color="#888888", lw=1)
+ax.annotate("longest in training", (LONGEST + 0.6, 0.9), color="#888888")
+ax.set(xlabel="letters in the word", ylabel="words exactly right", ylim=(0, 1))
+ax.legend()
+
+short, far = slice(0, LONGEST - 1), slice(LONGEST, None)  # 2 to 7 letters; 9 and more
+for kind, runs in accuracy.items():
+    print(
+        f"{kind}: {np.median(runs[:, short]):.0%} of the words of at most {LONGEST} letters, "
+        f"{np.median(runs[:, LONGEST - 1]):.0%} with one letter more, "
+        f"{np.median(runs[:, far]):.0%} beyond"
+    )
+if profile() == "full":
+    for kind in ("sinusoidal", "one-hot"):
+        assert np.median(accuracy[kind][:, short]) > 0.8 > 0.6 > accuracy["none"].max()
+        assert accuracy[kind][:, far].max() < 0.1, "no kind of position reaches longer words"
+    assert np.median(accuracy["sinusoidal"][:, LONGEST - 1]) > np.median(
+        accuracy["one-hot"][:, LONGEST - 1]
+    )
+
+# %%
+# Positions are needed: without them most words fail, and the longer the word, the more. Between the
+# two kinds there is nothing to choose at lengths seen in training. One letter beyond, sinusoidal
+# positions still save some words; two letters beyond, both are lost. The table goes on for ever, but
+# the model has never been asked to read that part of it. Fixed waves make long inputs *possible*.
+# They do not make the model understand them. Codes of distance rather than place do better there,
+# which is why later models use them :cite:p:`shaw2018,su2021`.
+#
+# .. admonition:: Where this differs
+#    :class: note
+#
+#    *From the paper:* nothing in the table; Vaswani et al. :cite:p:`vaswani2017` *hoped* that it would
+#    extrapolate, and found learned rows as good on their data. *From the handouts:* their table too.
+#    They compare it with a one-hot code in words; we train both. *From common practice:* rotary and
+#    relative positions act inside the scores, not on the embeddings.
+#
+# Summary
+# -------
+#
+# Attention is permutation-equivariant, so an encoder without positions cannot tell anagrams apart.
+# Sinusoidal positions have a fixed width and a constant norm, show distance as a dot product,
+# :eq:`position-similarity`, and turn a shift into a rotation, :eq:`shift-is-rotation`. None of that
+# makes a trained model read words longer than those it was trained on.
+#
+# Exercises
+# ---------
+#
+# .. exercise-start:: The slowest wave
+#    :label: positions-slowest
+#
+# *Easy.* Which component of the table at width 64 changes least over the first twenty positions, and
+# could it be left out for words?
+#
+# .. exercise-end::
+#
+# .. solution-start:: positions-slowest
+#    :label: positions-slowest-answer
+#    :class: dropdown
+#
+# The cosine of the slowest wave. It is nearly 1 throughout, so for words it is a constant that any
+# bias could supply. The table is made for texts of thousands of tokens.
+
+spread = P[:20].amax(dim=0) - P[:20].amin(dim=0)
+assert int(spread.argmin()) == H - 1
+print(f"component {int(spread.argmin())} varies by {float(spread.min()):.1e} over twenty positions")
+
+# %%
+# .. solution-end::
+#
+# .. exercise-start:: A one-hot code shifts linearly too
+#    :label: positions-one-hot
+#
+# *Medium.* Find the matrix that takes the one-hot code of :math:`t` to that of :math:`t + \delta`.
+# What goes wrong at the end of the table, and why does the rotation not suffer from it?
+#
+# .. exercise-end::
+#
+# .. solution-start:: positions-one-hot
+#    :label: positions-one-hot-answer
+#    :class: dropdown
+#
+# Ones on the :math:`\delta`-th diagonal below the main one. The last :math:`\delta` positions are
+# sent to zero: there is no row left for them. So a linear shift is no privilege of sinusoids; a
+# *lossless* one at fixed width is. The rotation is invertible, the one-hot shift is not.
+
+one_hot = torch.eye(10)
+S = torch.diag(torch.ones(7), -3)  # column t has its one in row t + 3
+assert torch.equal((S @ one_hot.T).T[:7], one_hot[3:])
+assert torch.linalg.matrix_rank(S) == 7
+assert torch.allclose(shift(3, H) @ shift(3, H).T, torch.eye(H), atol=1e-6)
+
+# %%
+# .. solution-end::
+#
+# .. exercise-start:: Order without positions
+#    :label: positions-causal
+#
+# *Hard.* The theorem is about plain attention. Is *causal* attention without positions also blind to
+# order? Decide, then test it.
+#
+# .. exercise-end::
+#
+# .. solution-start:: positions-causal
+#    :label: positions-causal-answer
+#    :class: dropdown
+#
+# No. The mask itself depends on place: position :math:`t` averages over :math:`t` vectors. The proof
+# fails where it moved :math:`\Pi` through the softmax, since the mask is not permuted with the
+# scores. A causal model can therefore learn order from the mask alone.
+
+causal = CausalScaledDotAttention(H)
+permuted = causal(X[:, order], X[:, order], X[:, order])[0]
+difference = float((permuted - causal(X, X, X)[0][:, order]).detach().abs().max())
+assert difference > 1e-2
+print(f"causal attention is not equivariant: the two sides differ by {difference:.2f}")
+
+# %%
+# .. solution-end::
+#
+# References
+# ----------
+#
+# .. bibliography::
+#    :filter: docname in docnames
+#    :keyprefix: positions-
