@@ -21,8 +21,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: html test serve lint clean distclean help
 
+# Sphinx warns about a page only when it reads it, so after a failure it reads every page again.
 html: .venv/installed
-	$(BIN)/python -m sphinx -n -W --keep-going -c . docs _build/html
+	$(BIN)/python -m sphinx -n -W --keep-going -c . docs _build/html || { rm -rf _build/html/.doctrees; exit 1; }
 	@echo "Open file://$(CURDIR)/_build/html/index.html, or run: make serve"
 
 test: .venv/installed

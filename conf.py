@@ -71,6 +71,7 @@ math_numfig = False  # equations are numbered page by page
 bibtex_bibfiles = ["docs/references.bib"]
 bibtex_reference_style = "author_year"
 bibtex_default_style = "book"
+exercise_style = "solution_follow_exercise"
 copybutton_exclude = ".linenos, .gp, .go"
 togglebutton_hint = "Show"
 togglebutton_hint_hide = "Hide"
@@ -82,6 +83,8 @@ numpydoc_show_class_members = False
 # Nothing is fetched while building, so only our own names can be resolved, and all of them must be.
 nitpick_ignore_regex = [("py:.*", r"(?!a3\b).*")]
 
+toc_object_entries_show_parents = "hide"
+
 # -- HTML ------------------------------------------------------------------------------------------
 html_theme = "sphinx_book_theme"
 html_title = "a3"
@@ -90,7 +93,10 @@ html_css_files = ["book.css"]
 html_favicon = "docs/_static/favicon.svg"
 html_copy_source = False
 html_show_sourcelink = False
+html_context = {"default_mode": "auto"}
 html_theme_options = {
+    "footer_content_items": ["copyright.html"],
+    "navbar_persistent": [],  # the search field is in the sidebar
     "search_as_you_type": True,
     "show_toc_level": 2,
     "use_download_button": False,

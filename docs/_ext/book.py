@@ -276,9 +276,15 @@ def add_used_on(app, what, name, obj, options, lines):
 
 # -- Bibliography ----------------------------------------------------------------------------------
 class BookStyle(Style):
-    """Entries sorted by author, then year."""
+    """Entries sorted by the first author's last name, then by year."""
 
-    default_sorting_style = "author_year_title"
+    def sort(self, entries):
+        return sorted(entries, key=self.place)
+
+    @staticmethod
+    def place(entry):
+        author = " ".join(entry.persons["author"][0].last_names)
+        return author.strip("{}").casefold(), entry.fields["year"]
 
 
 def setup(app):
