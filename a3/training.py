@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import tempfile
@@ -51,9 +52,12 @@ class Hyperparameters:
     seed: int = 0  # of the order of the batches
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size", "patience"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("epochs", "batch_size", "patience", "seed"):
+            value = getattr(self, name)
+            if not isinstance(value, int):
+                raise ValueError(f"{name} must be a whole number, got {value}")
+            if value < 1 and name != "seed":
+                raise ValueError(f"{name} must be at least 1, got {value}")
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate must be positive and finite, got {self.learning_rate}")
         if not 0 < self.decay <= 1:
@@ -125,8 +129,8 @@ def train(
     train_data, valid_data : Data
     hyperparameters : Hyperparameters, optional
     checkpoint : path-like, optional
-        Written after every epoch. If it exists, training goes on from it and
-        ends as if it had never been interrupted.
+        Written after every epoch. If it exists, training of a model made afresh
+        goes on from it and ends as if it had never been interrupted.
     device : str
         ``"auto"`` takes a GPU if there is one.
     progress : bool
@@ -150,7 +154,7 @@ def train(
     generator = torch.Generator().manual_seed(hp.seed)
     history, best = History(), deepcopy(model.state_dict())
     epoch_flops = 3 * model.flops(train_data)  # a backward pass costs two forward passes
-    identity = asdict(hp) | {"parameters": sum(p.numel() for p in model.parameters())}
+    identity = asdict(hp) | {"initial weights": _fingerprint(model)}
     identity |= {"tokens": [train_data.tokens, valid_data.tokens]}
 
     if checkpoint is not None and Path(checkpoint).exists():
@@ -158,7 +162,7 @@ def train(
         if state.get("run") != identity:
             raise CheckpointError(
                 f"{checkpoint} belongs to another run: it has {state.get('run')}, "
-                f"this one has {identity}; delete it or give another path"
+                f"this one has {identity}; delete it, give another path, or make the model afresh"
             )
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
@@ -247,12 +251,13 @@ def save(state: dict, path: str | Path) -> None:
             torch.save(state, file)
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise CheckpointError(
             f"cannot write {path}: {error}. Free some space or choose another folder "
             "(the environment variable A3_CACHE for cached results)"
         ) from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
 
 
 def load(path: str | Path) -> dict:
@@ -281,3 +286,8 @@ def _device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return name
+
+
+def _fingerprint(model: nn.Module) -> str:
+    weights = torch.cat([p.detach().flatten().cpu() for p in model.parameters()])
+    return hashlib.sha256(weights.numpy().tobytes()).hexdigest()[:16]
