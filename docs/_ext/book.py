@@ -11,7 +11,8 @@ Timings
     The seconds that each executed page took are kept in ``_build/timings.json``. An executed page
     that ran nothing, or in no time, fails the build.
 Figures
-    Each figure is saved for light and for dark pages. A figure without alternative text fails.
+    Each figure is saved for light and for dark pages: here for scripts, in ``chapter_figures.py``
+    for chapters. A figure without alternative text fails the build.
 Used on
     The reference of each public name of ``a3`` links to the pages whose code uses it.
 """
@@ -28,8 +29,6 @@ import psutil
 from docutils import nodes
 from myst_nb.core.read import is_myst_markdown_notebook, read_myst_markdown_notebook
 from myst_nb.sphinx_ import NbMetadataCollector
-from pybtex.plugin import register_plugin
-from pybtex.style.formatting.plain import Style
 from sphinx.errors import SphinxError
 from sphinx.util.docutils import SphinxDirective
 
@@ -266,6 +265,13 @@ def save_figures(block, block_vars, gallery_conf):
     return "\n".join(text)
 
 
+def refuse_images_without_text(app, doctree, docname):
+    """Fail if an image has no alternative text."""
+    for image in doctree.findall(nodes.image):
+        if not image.get("alt"):
+            raise BookError(f"{docname}: {image['uri']} has no alternative text")
+
+
 # -- Used on ---------------------------------------------------------------------------------------
 def add_used_on(app, what, name, obj, options, lines):
     """End the reference of a name with links to the pages that use it."""
@@ -274,28 +280,16 @@ def add_used_on(app, what, name, obj, options, lines):
         lines += ["", "**Used on** " + ", ".join(f":doc:`/{page}`" for page in users), ""]
 
 
-# -- Bibliography ----------------------------------------------------------------------------------
-class BookStyle(Style):
-    """Entries sorted by the first author's last name, then by year."""
-
-    def sort(self, entries):
-        return sorted(entries, key=self.place)
-
-    @staticmethod
-    def place(entry):
-        author = " ".join(entry.persons["author"][0].last_names)
-        return author.strip("{}").casefold(), entry.fields["year"]
-
-
 def setup(app):
+    os.environ["PYTHONSTARTUP"] = str(Path(__file__).with_name("chapter_figures.py"))
     app.setup_extension("sphinx.ext.autodoc")
-    register_plugin("pybtex.style.formatting", "book", BookStyle)
     app.add_config_value("a3_profile", os.environ.get("A3_PROFILE", "full"), "env")
     app.add_node(how_it_was_run)
     app.add_directive("how-it-was-run", HowItWasRun)
     app.connect("builder-inited", forget_stale_scripts, priority=100)  # before the gallery
     app.connect("env-get-outdated", outdated_pages)
     app.connect("env-updated", record_timings)
+    app.connect("doctree-resolved", refuse_images_without_text)
     app.connect("doctree-resolved", fill_how_it_was_run)
     app.connect("autodoc-process-docstring", add_used_on, priority=900)  # after numpydoc
     return {"env_version": 1, "parallel_read_safe": False}
