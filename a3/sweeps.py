@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import inspect
-import json
 import os
-import platform
-import sys
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, is_dataclass
-from functools import cache
-from importlib import metadata
+from dataclasses import asdict
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import joblib
+import torch
 from tqdm.auto import tqdm
 
-from a3.training import CheckpointError, load, save
+from a3.keys import key
+from a3.pig_latin import WordPairs, large_words, small_words
+from a3.training import CheckpointError, Hyperparameters, load, save, train
+from a3.translation import EncoderDecoder, exact_match
 
-__all__ = ["cache_folder", "code_digest", "key", "profile", "run_all"]
-
-_PACKAGES = ("torch", "numpy", "wordsegment")  # whose versions a result depends on
+__all__ = ["cache_folder", "profile", "run_all", "train_translator"]
 
 
 def profile() -> str:
@@ -120,6 +114,7 @@ def _run(
     function: Callable[..., dict], setting: dict, path: Path | None, i: int
 ) -> tuple[int, dict | None, str]:
     """One run in a worker: its place, its result, and what went wrong."""
+    torch.set_num_threads(1)
     checkpoint = path and path.with_suffix(".checkpoint")
     if checkpoint:
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -156,127 +151,47 @@ def _writable(folder: Path) -> bool:
     return True
 
 
-def key(function: Callable, setting: dict[str, Any]) -> str:
-    """A digest of all that a result depends on.
-
-    The settings, the compiled function, the ``a3`` modules that it names and all
-    that these import, the versions of Python, torch and the data's package, and
-    the kind of machine. Comments, docstrings and layout change nothing.
+def train_translator(
+    words: str,
+    hidden: int,
+    layers: int,
+    hyperparameters: Hyperparameters,
+    checkpoint: Path | None = None,
+) -> dict[str, Any]:
+    """Train an encoder-decoder on four fifths of a word list and try it on the rest.
 
     Parameters
     ----------
-    function : callable
-    setting : dict
-        Its keyword arguments.
+    words : {"small", "large"}
+        The list; its split, the initial weights and the order of the batches are
+        all drawn with ``hyperparameters.seed``.
+    hidden, layers : int
+        As for :class:`a3.translation.EncoderDecoder`.
+    hyperparameters : Hyperparameters
+    checkpoint : path-like, optional
+        As for :func:`a3.training.train`.
 
     Returns
     -------
-    str
-        32 hexadecimal digits.
+    dict
+        ``weights`` that validated best, ``history`` as a dict, and ``accuracy``, the
+        share of held-out words translated exactly.
+
+    Raises
+    ------
+    ValueError
+        If there is no such list.
     """
-    described = {
-        "function": _describe_code(function.__code__),
-        "modules": [code_digest(module) for module in _modules_named_by(function)],
-        "setting": {name: _describe(value) for name, value in sorted(setting.items())},
-        "versions": _versions(),
+    lists = {"small": small_words, "large": large_words}
+    if words not in lists:
+        raise ValueError(f"words must be 'small' or 'large', got {words!r}")
+    training, validation = WordPairs(lists[words]()).split(seed=hyperparameters.seed)
+    model = EncoderDecoder(hidden, layers, seed=hyperparameters.seed)
+    history = train(
+        model, training, validation, hyperparameters, checkpoint=checkpoint, progress=False
+    )
+    return {
+        "weights": model.state_dict(),
+        "history": asdict(history),
+        "accuracy": exact_match(model, validation),
     }
-    return _digest(json.dumps(described, sort_keys=True))
-
-
-def code_digest(source: str | Path | ModuleType) -> str:
-    """A digest of Python source and of every ``a3`` module it imports, directly or not.
-
-    Parameters
-    ----------
-    source : str, Path or module
-        Source text, a file or a module.
-
-    Returns
-    -------
-    str
-        32 hexadecimal digits. Comments, docstrings and layout change nothing.
-    """
-    if isinstance(source, ModuleType):
-        source = Path(source.__file__)
-    text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
-    seen: dict[str, str] = {}
-    _collect(ast.parse(text), seen)
-    return _digest(_dump(ast.parse(text)) + json.dumps(seen, sort_keys=True))
-
-
-def _collect(tree: ast.AST, seen: dict[str, str]) -> None:
-    """Add the source of each ``a3`` module imported in ``tree`` to ``seen``, transitively."""
-    package = Path(__file__).parent
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            file = package / f"{name.removeprefix('a3.')}.py"
-            if name.startswith("a3.") and name not in seen and file.is_file():
-                module = ast.parse(file.read_text(encoding="utf-8"))
-                seen[name] = _dump(module)
-                _collect(module, seen)
-
-
-def _dump(tree: ast.AST) -> str:
-    """The tree as text, without docstrings."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(tree)
-
-
-def _modules_named_by(function: FunctionType) -> list[ModuleType]:
-    """The ``a3`` modules of what the function's code refers to, and its own."""
-    modules = {function.__module__: None}
-    names = set(_names(function.__code__))
-    for name, value in function.__globals__.items():
-        if name in names:
-            modules[getattr(value, "__module__", None) or getattr(value, "__name__", None)] = None
-    return [sys.modules[name] for name in sorted(filter(_is_ours, modules))]
-
-
-def _is_ours(name: str | None) -> bool:
-    return name is not None and name.startswith("a3.")
-
-
-def _names(code: CodeType) -> Iterable[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names(constant)
-
-
-def _describe_code(code: CodeType) -> list:
-    constants = [
-        _describe_code(constant) if isinstance(constant, CodeType) else _describe_constant(constant)
-        for constant in code.co_consts
-    ]
-    return [code.co_code.hex(), list(code.co_names), list(code.co_varnames), constants]
-
-
-def _describe_constant(constant: Any) -> str:
-    return repr(sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant)
-
-
-def _describe(value: Any) -> Any:
-    if isinstance(value, Path):
-        return hashlib.sha256(value.read_bytes()).hexdigest()
-    if is_dataclass(value):
-        return [type(value).__name__, asdict(value)]
-    json.dumps(value)  # TypeError: not a value that a key can be made of
-    return value
-
-
-@cache
-def _versions() -> dict[str, str]:
-    versions = {name: metadata.version(name) for name in _PACKAGES}
-    return versions | {"python": platform.python_version(), "machine": platform.machine()}
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:32]

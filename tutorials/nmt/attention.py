@@ -2,8 +2,8 @@ r"""
 Attention from its equation
 ===========================
 
-After this page you can turn the equation of scaled dot-product attention into ten lines of code,
-for one query or many, make it causal, and say what the square root in it is for.
+After this page you can turn the equation of scaled dot-product attention into five lines of code,
+for one query or many, check them against torch, and say what the square root is for.
 
 The figure shows why that root is there. We draw random queries and keys of width :math:`H` and ask
 how much of the attention goes to a single key. Without the root, attention collapses onto one key
@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from a3 import figures
-from a3.attention import CausalScaledDotAttention, ScaledDotAttention, scaled_dot_attention
+from a3.attention import ScaledDotAttention, scaled_dot_attention
 
 T, seeds = 16, range(5)
 widths = [2**p for p in range(1, 11)]
@@ -116,6 +116,7 @@ generator = torch.Generator().manual_seed(0)
 queries = torch.randn(B, k, H, generator=generator)
 keys, values = torch.randn(2, B, T, H, generator=generator)
 
+torch.manual_seed(0)  # of the layer's initial weights
 layer = ScaledDotAttention(H)
 Q, K, V = layer.W_q(queries), layer.W_k(keys), layer.W_v(values)
 context, weights = layer(queries, keys, values)
@@ -144,79 +145,6 @@ for name, other in {
 one, _ = layer(queries[:, 0], keys, values)
 assert one.shape == (B, H)
 assert torch.allclose(one, context[:, 0], atol=1e-6)
-
-# %%
-# .. solution-end::
-#
-# Causal attention
-# ----------------
-#
-# .. exercise-start:: Causal attention (2025, 2.1-2; 2023, 3.1-2)
-#    :label: n2
-#
-# A decoder writes from left to right. Change the layer so that the output at position :math:`t`
-# uses no key after :math:`t`, by adding a very negative number to some of the scores. Which ones?
-# How would you show that nothing leaks, other than by looking at the weights?
-#
-# .. exercise-end::
-#
-# .. admonition:: Try it first
-#    :class: tip
-#
-#    Write the :math:`4 \times 4` matrix of what you would add. Then think of a number that is zero
-#    exactly if output :math:`t` does not depend on input :math:`i` at all.
-#
-# .. solution-start:: n2
-#    :label: n2-answer
-#    :class: dropdown
-#
-# Add :math:`-\infty` to every score above the diagonal:
-#
-# .. math::
-#    :label: causal-attention
-#
-#    \tilde\alpha_{ti} \leftarrow \tilde\alpha_{ti} + M_{ti}, \qquad
-#    M_{ti} = \begin{cases} 0 & i \le t \\ -\infty & i > t. \end{cases}
-#
-# Since :math:`e^{-\infty} = 0`, a masked key has weight zero exactly, and the others still sum to
-# one. Masking after the softmax would break the sum; masking with a large finite number leaves a
-# little weight when all scores are low.
-
-sequence = torch.randn(1, T, H, generator=generator)
-causal = CausalScaledDotAttention(H)
-_, weights = causal(sequence, sequence, sequence)
-assert (weights.triu(1) == 0).all()  # exactly
-assert torch.allclose(weights.sum(-1), torch.ones(1, T))
-
-# %%
-# The weights are where we put the mask, so they prove little. The evidence is the derivative of
-# each output with respect to each input: :math:`\partial c_t / \partial x_i`, an :math:`H \times H`
-# block for every pair of positions. If an output depends on a later input by any path, its block is
-# not zero.
-
-
-def influence(layer):
-    """Norm of d output[t] / d input[i] for every pair of positions, by autograd."""
-    outputs = lambda x: layer(x, x, x)[0][0]  # (1, T, H) -> (T, H)  # noqa: E731
-    jacobian = torch.autograd.functional.jacobian(outputs, sequence)  # (T, H, 1, T, H)
-    return jacobian[:, :, 0].norm(dim=(1, 3))  # (T, T)
-
-
-figure, axes = figures.subplots(
-    1, 2, figsize=(6.4, 3), sharey=True,
-    alt="""Size of the derivative of each output with respect to each input. Full for plain
-    attention, lower triangular for causal attention.""",
-)  # fmt: skip
-for ax, (title, kind) in zip(axes, {"plain": layer, "causal": causal}.items(), strict=True):
-    norms = influence(kind)
-    ax.imshow(norms.masked_fill(norms == 0, float("nan")), cmap="cividis")
-    ax.set(title=title, xlabel="input position $i$")
-    ax.grid(False)
-axes[0].set_ylabel("output position $t$")
-
-assert (influence(layer) > 0).all()
-assert (influence(causal).triu(1) == 0).all()  # no output depends on a later input: exactly zero
-assert (influence(causal).tril() + torch.ones(T, T).triu(1) > 0).all()  # and on every earlier one
 
 # %%
 # .. solution-end::
@@ -269,16 +197,14 @@ assert jacobian_norm(1024, 1) < 0.25 * jacobian_norm(1024, 1 / math.sqrt(1024))
 #
 #    *From the paper:* one head, biases in the projections, no output projection. *From the
 #    handouts:* they return the weights with keys along the rows, :math:`(B, T, k)`; we return
-#    :math:`(B, k, T)`, as torch does. They mask with a large finite number; we mask with
-#    :math:`-\infty`. *From common practice:* large models use a fused kernel that never stores the
-#    weights; we keep them, to look at.
+#    :math:`(B, k, T)`, as torch does. *From common practice:* large models use a fused kernel that
+#    never stores the weights; we keep them, to look at.
 #
 # Summary
 # -------
 #
-# Attention is a softmax-weighted average of values, :eq:`scaled-dot-attention`. A causal mask sets
-# the scores of later keys to :math:`-\infty`, and the Jacobian shows that nothing leaks. The root of
-# the width keeps the scores, and so the gradient, at the same size for any width.
+# Attention is an average of values, weighted by a softmax of scores, :eq:`scaled-dot-attention`. The
+# root of the width keeps the scores, and so the gradient, at the same size for any width.
 #
 # Exercises
 # ---------
