@@ -57,7 +57,7 @@ nb_execution_mode = "force"  # Sphinx reads, and so runs, only what has changed:
 nb_execution_raise_on_error = True
 nb_execution_timeout = -1
 nb_ipywidgets_js = {}  # its default is on another host
-nb_number_source_lines = False
+nb_output_stderr = "remove"  # progress bars and their warnings
 
 # -- Text, mathematics, references -----------------------------------------------------------------
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath", "fieldlist"]
@@ -92,6 +92,8 @@ html_static_path = ["docs/_static"]
 html_css_files = ["book.css"]
 html_favicon = "docs/_static/favicon.svg"
 html_copy_source = False
+html_domain_indices = False
+html_use_index = False
 html_show_sourcelink = False
 html_context = {"default_mode": "auto"}
 html_theme_options = {

@@ -32,7 +32,7 @@ from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.errors import SphinxError
 from sphinx.util.docutils import SphinxDirective
 
-from a3.sweeps import code_digest
+from a3.keys import code_digest
 
 ROOT = Path(__file__).parents[2]
 NO_TIME = 1e-3  # seconds; a page that takes less has run nothing worth showing
@@ -144,8 +144,10 @@ def seconds_of(env, page, source):
 
 def why_nothing_ran(code, seconds):
     """Say why a page counts as one that ran nothing; return None for a page that ran."""
-    statements = ast.parse(code).body
-    if all(isinstance(getattr(each, "value", None), ast.Constant) for each in statements):
+    if all(
+        isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+        for statement in ast.parse(code).body
+    ):
         return "has no code"
     if seconds is None:
         return "was not executed"
@@ -218,14 +220,16 @@ def fill_how_it_was_run(app, doctree, docname):
             uri = app.builder.get_relative_uri(docname, page)
             link = nodes.reference("", app.env.titles[page].astext(), refuri=uri, internal=True)
             pages.append((link, f"{seconds:.1f} s"))
-        place.replace_self([
-            nodes.rubric("", "Machine and profile"),
-            table(machine),
-            nodes.rubric("", "Versions"),
-            table([("Python", platform.python_version()), *versions]),
-            nodes.rubric("", "Seconds of each page"),
-            table([*pages, ("Together", f"{sum(timings.values()):.1f} s")]),
-        ])
+        place.replace_self(
+            [
+                nodes.rubric("", "Machine and profile"),
+                table(machine),
+                nodes.rubric("", "Versions"),
+                table([("Python", platform.python_version()), *versions]),
+                nodes.rubric("", "Seconds of each page"),
+                table([*pages, ("Together", f"{sum(timings.values()):.1f} s")]),
+            ]
+        )
 
 
 # -- Figures ---------------------------------------------------------------------------------------

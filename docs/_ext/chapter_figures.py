@@ -1,21 +1,22 @@
-"""Run by the kernel of each chapter: show a figure for light and for dark pages.
+"""Run by the kernel of each chapter before its code: figures for light and for dark pages.
 
-A figure without a label has no alternative text; it is left to IPython, and the book refuses it.
+A figure without a label has no alternative text. It is left to the notebook, and the book refuses
+the image that results.
 """
 
-import base64
-import html
-import io
+from matplotlib.figure import Figure
 
 
-def as_html(figure):
+def _repr_html_(figure):
     """Give a figure as two images, of which the page shows the one for its colours."""
+    import base64
+    import html
+    import io
+
     from a3 import figures
 
-    if not figure.get_label():
-        return None
     images = []
-    for dark in (False, True):
+    for dark in (False, True) if figure.get_label() else ():
         file = io.BytesIO()
         figures.save(figure, file, dark=dark)
         images.append(
@@ -23,8 +24,8 @@ def as_html(figure):
             f' alt="{html.escape(figure.get_label())}" width="{figure.get_figwidth() * 100:.0f}"'
             f' src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
         )
-    return "".join(images)
+    return "".join(images) or None
 
 
-formatter = get_ipython().display_formatter.formatters["text/html"]  # noqa: F821
-formatter.for_type_by_name("matplotlib.figure", "Figure", as_html)
+Figure._repr_html_ = _repr_html_
+del Figure, _repr_html_

@@ -1,0 +1,95 @@
+"""The built book, served on this machine, and a browser that can reach nothing else."""
+
+import functools
+import http.server
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SITE = ROOT / "_build" / "html"
+QUIET = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
+    "--disable-background-networking --disable-component-update"
+).split()
+
+
+def skip(reason):
+    """Skip, except where everything must be tested."""
+    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="session")
+def address():
+    """Address of the built book."""
+    if not (SITE / "index.html").is_file():
+        skip("no built book: run make html first")
+    handler = functools.partial(Quiet, directory=SITE)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """One headless Chromium for all tests."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        skip("no Chromium: install it, for example with apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+        yield browser
+        browser.close()
+
+
+class Window:
+    """A window of the browser, and everything that went wrong on the page it shows."""
+
+    def __init__(self, browser, address):
+        context = browser.new_context()
+        self.address, self.faults, self.page = address, [], context.new_page()
+        context.route("**/*", self.cut)
+        self.page.on("console", self.hear)
+        self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
+        self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
+        self.page.on("response", self.check)
+
+    def cut(self, route):
+        """Abort every request to another host, and note it."""
+        if route.request.url.startswith((self.address, "data:", "blob:")):
+            route.continue_()
+        else:
+            self.faults.append(f"other host: {route.request.url}")
+            route.abort()
+
+    def hear(self, message):
+        if message.type in ("error", "warning"):
+            self.faults.append(f"console: {message.text}")
+
+    def check(self, response):
+        if response.status >= 400:
+            self.faults.append(f"{response.status}: {response.url}")
+
+    def open(self, path):
+        """Open a page of the book and wait until its scripts have run."""
+        self.faults.clear()
+        self.page.set_viewport_size({"width": 1280, "height": 800})
+        self.page.goto(f"{self.address}/{path}", wait_until="networkidle")
+        return self.page
+
+
+@pytest.fixture(scope="session")
+def window(chromium, address):
+    return Window(chromium, address)

@@ -1,0 +1,82 @@
+"""The rules that a build enforces: a page must run, and a figure must have alternative text."""
+
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "_ext"))
+book = pytest.importorskip("book", reason="the docs extra is not installed")
+
+
+@pytest.mark.parametrize(
+    ("code", "seconds", "fault"),
+    [
+        ('"""Only text."""', 1.0, "has no code"),
+        ("", 1.0, "has no code"),
+        ("x = 1", None, "was not executed"),
+        ("x = 1", 0.0, "was executed in no time"),
+        ("x = 1", 0.5, None),
+    ],
+)
+def test_page_must_run(code, seconds, fault):
+    assert book.why_nothing_ran(code, seconds) == fault
+
+
+def test_build_refuses_a_script_that_was_not_run(tmp_path, monkeypatch):
+    script = tmp_path / "tutorials" / "part" / "page.py"
+    script.parent.mkdir(parents=True)
+    script.write_text('"""\nTitle\n=====\n"""\nprint(1)\n')
+    monkeypatch.setattr(book, "executed_pages", lambda: {"tutorials/part/page": script})
+
+    class App:
+        srcdir = outdir = tmp_path / "html"
+
+    App.env = App
+    with pytest.raises(book.BookError, match="tutorials/part/page was not executed"):
+        book.record_timings(App, App)
+
+
+def test_chapters_are_known_by_their_front_matter(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "chapter.md").write_text("---\nfile_format: mystnb\n---\n# Chapter\n")
+    (tmp_path / "docs" / "plain.md").write_text("# Plain\n")
+    assert set(book.executed_pages(tmp_path)) == {"chapter"}
+
+
+def scrape(tmp_path):
+    paths = iter([str(tmp_path / "figure_001.png")])
+    block_vars = {"image_path_iterator": paths, "src_file": "page.py"}
+    try:
+        return book.save_figures(None, block_vars, {"src_dir": str(tmp_path)})
+    finally:
+        plt.close("all")
+
+
+def test_figure_without_alternative_text_is_refused(tmp_path):
+    plt.figure()
+    with pytest.raises(book.BookError, match="no alternative text"):
+        scrape(tmp_path)
+
+
+def test_figure_is_saved_for_light_and_dark(tmp_path):
+    plt.figure(label="A line that rises").gca().plot([1, 2])
+    text = scrape(tmp_path)
+    assert text.count(":alt: A line that rises") == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"figure_001.png", "figure_001_dark.png"}
+    assert plt.get_fignums() == []
+
+
+def test_names_used():
+    code = "import a3\nfrom a3 import figures as f\nfrom a3.attention import X as Y\n"
+    code += "f.band(Y)\na3.keys.key(1)\n"
+    assert book.names_used(code) >= {"a3.figures.band", "a3.attention.X", "a3.keys.key"}
+
+
+def test_digest_follows_profile_and_code(tmp_path):
+    page = tmp_path / "page.py"
+    page.write_text("from a3 import attention")
+    full, quick = book.digest(page, "full"), book.digest(page, "quick")
+    page.write_text("from a3 import figures")
+    assert len({full, quick, book.digest(page, "full")}) == 3
