@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import dis
 import hashlib
+import importlib.util
+import inspect
 import json
 import platform
-import sys
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, is_dataclass
+from dataclasses import is_dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any
 __all__ = ["code_digest", "key"]
 
 _PACKAGES = ("torch", "numpy", "wordsegment")  # whose versions a result depends on
+_UNREAD = ("__doc__", "__firstlineno__", "__module__", "__qualname__", "__static_attributes__")
 
 
 def key(function: Callable, setting: dict[str, Any]) -> str:
@@ -25,8 +28,8 @@ def key(function: Callable, setting: dict[str, Any]) -> str:
 
     The settings, the compiled function and what it names: functions, classes and
     values beside it, ``a3`` modules with all that these import. Also the versions
-    of Python, torch and the data's package, and the kind of machine. Comments and
-    layout change nothing.
+    of Python, torch and the data's package, and the kind of machine. Comments,
+    docstrings and layout change nothing.
 
     Parameters
     ----------
@@ -43,11 +46,12 @@ def key(function: Callable, setting: dict[str, Any]) -> str:
     Raises
     ------
     TypeError
-        If a setting is none of these.
+        If a setting, or a value that the function names, is none of these.
     """
+    seen: set[Any] = set()
     described = {
-        "code": _describe_function(function, seen={}),
-        "setting": {name: _describe_value(value) for name, value in sorted(setting.items())},
+        "code": _describe(function, function.__module__, seen),
+        "setting": _describe(dict(sorted(setting.items())), function.__module__, seen),
         "versions": _versions(),
     }
     return _digest(json.dumps(described, sort_keys=True))
@@ -94,64 +98,87 @@ def _collect_imports(tree: ast.AST, modules: dict[str, str]) -> None:
 def _without_docstrings(text: str) -> str:
     tree = ast.parse(text)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if documented and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
     return ast.dump(tree)
 
 
-def _describe_function(function: Callable, seen: dict[Any, None]) -> list:
-    """The function's code, and what is behind each global name in it."""
-    seen[function] = None
-    described = [_describe_code(function.__code__, function.__doc__)]
-    for name in sorted(set(_names(function.__code__)) & function.__globals__.keys()):
-        value = function.__globals__[name]
-        module = getattr(value, "__module__", None)
-        if isinstance(value, ModuleType):
-            module = value.__name__
-        if isinstance(value, FunctionType | type) and module == function.__module__:
-            methods = vars(value).values() if isinstance(value, type) else [value]
-            for method in methods:
-                if isinstance(method, FunctionType) and method not in seen:
-                    described.append([name, _describe_function(method, seen)])
-        elif module and module.startswith("a3."):
-            described.append([name, _module_digest(module)])
-        elif isinstance(value, str | int | float | bool | list | tuple | dict | None):
-            described.append([name, repr(value)])
-    return described
+def _describe(value: Any, home: str, seen: set[Any]) -> Any:
+    """``value`` in plain values; ``home`` is the module whose functions and classes are read."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, list | tuple | range):
+        return [_describe(item, home, seen) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted(map(repr, value))
+    if isinstance(value, dict):
+        return [[_describe(part, home, seen) for part in item] for item in value.items()]
+    if isinstance(value, Path):
+        return hashlib.sha256(value.read_bytes()).hexdigest()
+    if isinstance(value, ModuleType):
+        return [value.__name__, _module_digest(value.__name__)]
+    if is_dataclass(value) and not isinstance(value, type):
+        return [type(value).__name__, _describe(vars(value), home, seen)]
+    if not hasattr(value, "__qualname__"):
+        raise TypeError(
+            f"no key can be made of {value!r:.80}: make it in the function that runs, or give "
+            "plain values"
+        )
+    name = f"{value.__module__}.{value.__qualname__}"
+    value = inspect.unwrap(value)
+    if value.__module__ != home or not isinstance(value, FunctionType | type):
+        return [name, _module_digest(value.__module__)]
+    if value in seen:  # it names itself, perhaps by way of others
+        return name
+    seen.add(value)
+    described = _describe_class if isinstance(value, type) else _describe_function
+    return [name, *(_describe(part, home, seen) for part in described(value))]
+
+
+def _describe_class(kind: type) -> Iterable[Any]:
+    """Its bases, methods and constants."""
+    yield from kind.__bases__
+    for name, value in vars(kind).items():
+        value = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+        if isinstance(value, FunctionType | str | int | float | tuple) and name not in _UNREAD:
+            yield [name, value]
+
+
+def _describe_function(function: FunctionType) -> Iterable[Any]:
+    """Its instructions, its defaults, and what its free and global names stand for."""
+    instructions = list(_instructions(function.__code__))
+    yield [[operation, repr(value)] for operation, value in instructions]
+    yield [function.__defaults__, function.__kwdefaults__]
+    yield [cell.cell_contents for cell in function.__closure__ or ()]
+    for operation, name in instructions:
+        if operation == "LOAD_GLOBAL" and name in function.__globals__:
+            yield [name, function.__globals__[name]]
+        if operation == "IMPORT_NAME":
+            yield [name, _module_digest(name)]
+
+
+def _instructions(code: CodeType) -> Iterable[tuple[str, Any]]:
+    """Each operation and what it works on, and those of the functions within."""
+    for instruction in dis.get_instructions(code):
+        value = instruction.argval
+        if isinstance(value, CodeType):
+            yield from _instructions(value)
+        elif isinstance(value, frozenset):
+            yield instruction.opname, sorted(map(repr, value))
+        elif instruction.opname not in ("EXTENDED_ARG", "NOP"):
+            yield instruction.opname, value
 
 
 @cache
-def _module_digest(name: str) -> str:
-    return code_digest(sys.modules[name])
-
-
-def _names(code: CodeType) -> Iterable[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names(constant)
-
-
-def _describe_code(code: CodeType, docstring: str | None = None) -> list:
-    constants = [
-        _describe_code(constant) if isinstance(constant, CodeType) else _describe_constant(constant)
-        for constant in code.co_consts
-        if docstring is None or constant != docstring
-    ]
-    return [code.co_code.hex(), list(code.co_names), list(code.co_varnames), constants]
-
-
-def _describe_constant(constant: Any) -> str:
-    return repr(sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant)
-
-
-def _describe_value(value: Any) -> Any:
-    if isinstance(value, Path):
-        return hashlib.sha256(value.read_bytes()).hexdigest()
-    if is_dataclass(value):
-        return [type(value).__name__, asdict(value)]
-    json.dumps(value)  # TypeError: not a value that a key can be made of
-    return value
+def _module_digest(name: str | None) -> str | None:
+    """The digest of a module of a3; of others the version counts."""
+    if name is None or name.split(".")[0] != "a3":
+        return None
+    files = [importlib.util.find_spec(name).origin]
+    if name == "a3":  # any of its modules, then
+        files = sorted(Path(__file__).parent.glob("*.py"))
+    return _digest(json.dumps([code_digest(Path(file)) for file in files]))
 
 
 @cache
