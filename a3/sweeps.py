@@ -73,6 +73,8 @@ def run_all(
     ------
     RuntimeError
         If a run failed; what the others gave is kept. The message names each.
+    TypeError
+        If no key can be made of a setting or of something that ``function`` names.
 
     Warns
     -----
@@ -94,7 +96,7 @@ def run_all(
         )
         paths = [None] * len(settings)
     jobs = (joblib.delayed(_run)(function, settings[i], paths[i], i) for i in missing)
-    failed = []
+    failed, unsaved = [], []
     with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
         done = joblib.Parallel(return_as="generator_unordered")(jobs)
         for i, result, error in tqdm(
@@ -102,11 +104,12 @@ def run_all(
         ):
             results[i] = result
             if error:
-                failed.append(f"{settings[i]}: {error}")
+                (failed if result is None else unsaved).append(f"{settings[i]}: {error}")
+    if unsaved:
+        warnings.warn("\n".join(["not kept:", *unsaved]), RuntimeWarning, stacklevel=2)
     if failed:
-        raise RuntimeError(
-            f"{len(failed)} of {len(missing)} runs failed, the others are kept:\n" + "\n".join(failed)
-        )
+        summary = f"{len(failed)} of {len(missing)} runs failed, the others are kept:"
+        raise RuntimeError("\n".join([summary, *failed]))
     return results
 
 
@@ -116,18 +119,20 @@ def _run(
     """One run in a worker: its place, its result, and what went wrong."""
     torch.set_num_threads(1)
     checkpoint = path and path.with_suffix(".checkpoint")
-    if checkpoint:
-        checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        if _kept(checkpoint) is None:  # damaged, perhaps: start this run again
-            checkpoint.unlink(missing_ok=True)
+    if checkpoint and _kept(checkpoint) is None:  # damaged, perhaps: start this run again
+        checkpoint.unlink(missing_ok=True)
     takes_checkpoint = "checkpoint" in inspect.signature(function).parameters
     try:
         result = function(**setting, **({"checkpoint": checkpoint} if takes_checkpoint else {}))
-        if path:
-            save(result, path)
-            checkpoint.unlink(missing_ok=True)
     except Exception as error:
         return i, None, f"{type(error).__name__}: {error}"
+    try:
+        if path:
+            save(result, path)
+            load(path)  # an error now, rather than every next time, if it holds other objects
+            checkpoint.unlink(missing_ok=True)
+    except CheckpointError as error:
+        return i, result, str(error)
     return i, result, ""
 
 
@@ -135,7 +140,7 @@ def _kept(path: Path) -> dict | None:
     """The result stored at ``path``, or None if there is none that can be read."""
     try:
         return load(path)
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return None
     except CheckpointError as error:
         warnings.warn(f"{error}. It is made again", RuntimeWarning, stacklevel=3)

@@ -7,6 +7,7 @@ import math
 import os
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
@@ -72,7 +73,7 @@ class History:
     valid_loss: list[float] = field(default_factory=list)  # after each epoch
     iterations: list[int] = field(default_factory=list)  # optimiser steps by the end of each epoch
     tokens: list[int] = field(default_factory=list)  # scored training tokens by then
-    flops: list[float] = field(default_factory=list)  # floating-point operations of training by then
+    flops: list[float] = field(default_factory=list)  # floating-point operations by then
     seconds: list[float] = field(default_factory=list)  # spent training and validating by then
 
     @property
@@ -188,7 +189,7 @@ def train(
         if not (math.isfinite(valid_loss) and math.isfinite(history.train_loss[-1])):
             raise FloatingPointError(
                 f"the loss is {history.train_loss[-1]} after epoch {epoch + 1} (validation "
-                f"{valid_loss}); lower the learning rate, now {hp.learning_rate * hp.decay**epoch:g}"
+                f"{valid_loss}); lower the learning rate, now {optimizer.param_groups[0]['lr']:g}"
             )
         if valid_loss < history.best_loss:
             best = deepcopy(model.state_dict())
@@ -269,9 +270,10 @@ def load(path: str | Path) -> dict:
         If the file is damaged or is not such a file.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise
+        with warnings.catch_warnings(action="ignore"):  # of a damaged file: one error is enough
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(f"there is no {path}") from None
     except Exception as error:  # a damaged file makes torch raise many kinds of error
         raise CheckpointError(
             f"cannot read {path}: the file is damaged or is not a checkpoint "

@@ -59,7 +59,7 @@ def interrupt():
 
 
 class Climb(nn.Module):
-    """A weight that each step of training raises by the learning rate; it validates best at 0.33."""
+    """A weight that each step raises by the learning rate; it validates best at 0.33."""
 
     def __init__(self):
         super().__init__()
@@ -135,7 +135,8 @@ import os, signal, sys, torch
 torch.set_num_threads(1)
 sys.path.insert(0, sys.argv[2])
 from test_training import WORDS, Unplugged, fit
-fit(data=Unplugged(WORDS[:7], 8, lambda: os.kill(os.getpid(), signal.SIGKILL)), checkpoint=sys.argv[1])
+data = Unplugged(WORDS[:7], 8, lambda: os.kill(os.getpid(), signal.SIGKILL))
+fit(data=data, checkpoint=sys.argv[1])
 """
 
 

@@ -1,0 +1,250 @@
+import os
+import signal
+import subprocess
+import sys
+import uuid
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+
+import a3.sweeps
+from a3.pig_latin import WordPairs
+from a3.sweeps import cache_folder, profile, run_all, train_translator
+from a3.training import CheckpointError, Hyperparameters, load, save, train
+from a3.translation import EncoderDecoder
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("A3_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def calls(tmp_path):
+    """A folder in which every call leaves a file."""
+    (tmp_path / "calls").mkdir()
+    return tmp_path / "calls"
+
+
+def square(x, folder):
+    Path(folder, f"{x} {uuid.uuid4()}").touch()
+    if x < 0:
+        raise ValueError(f"{x} is negative")
+    return {"y": x * x, "tensor": torch.full((3,), float(x))}
+
+
+def run(numbers, calls, workers=1, function=square):
+    settings = [{"x": x, "folder": str(calls)} for x in numbers]
+    return run_all(function, settings, workers=workers, progress=False)
+
+
+def count(calls):
+    return len(os.listdir(calls))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_the_order_of_the_settings_and_are_made_once(calls, workers):
+    results = run([3, 1, 2], calls, workers)
+    assert [result["y"] for result in results] == [9, 1, 4]
+    assert count(calls) == 3
+    again = run([2, 3, 1], calls, workers)
+    assert [result["y"] for result in again] == [4, 9, 1]
+    assert torch.equal(again[0]["tensor"], torch.full((3,), 2.0))
+    assert count(calls) == 3
+    assert [result["y"] for result in run([1, 5], calls, workers)] == [1, 25]
+    assert count(calls) == 4
+
+
+def test_another_function_makes_its_own_results(calls):
+    run([3], calls)
+
+    def cube(x, folder):
+        return square(x, folder) | {"y": x**3}
+
+    assert run([3], calls, function=cube) == [{"y": 27, "tensor": pytest.approx([3, 3, 3])}]
+    assert count(calls) == 2
+
+
+def test_no_settings_give_no_results():
+    assert run_all(square, []) == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_failing_run_is_named_and_the_others_are_kept(calls, workers):
+    with pytest.raises(
+        RuntimeError, match="1 of 3 runs failed.*\n.*'x': -1.*ValueError: -1 is neg"
+    ):
+        run([2, -1, 3], calls, workers)
+    assert count(calls) == 3
+    assert [result["y"] for result in run([2, 3], calls, workers)] == [4, 9]
+    assert count(calls) == 3
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x80\x04damaged", None], ids=["empty", "bytes", "cut"])
+def test_a_damaged_result_is_made_again_with_one_warning(cache, calls, damage):
+    run([2, 3], calls)
+    path = sorted(cache.glob("*.pt"))[0]
+    path.write_bytes(path.read_bytes()[:-100] if damage is None else damage)
+    with pytest.warns(RuntimeWarning, match=f"{path.name}.*damaged.*made again") as record:
+        results = run([2, 3], calls)
+    assert len(record) == 1 and [result["y"] for result in results] == [4, 9]
+    assert count(calls) == 3
+    assert [result["y"] for result in run([2, 3], calls)] == [4, 9]  # without a warning
+    assert count(calls) == 3
+
+
+def test_a_cache_that_cannot_be_written_gives_one_warning_and_the_results(
+    tmp_path, calls, monkeypatch
+):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("A3_CACHE", str(tmp_path / "file" / "cache"))
+    for made in (2, 4):
+        with pytest.warns(RuntimeWarning, match="cannot write to .*Set A3_CACHE") as record:
+            results = run([2, 3], calls)
+        assert len(record) == 1 and [result["y"] for result in results] == [4, 9]
+        assert count(calls) == made
+
+
+def test_a_disk_that_fills_up_gives_one_warning_and_the_results(cache, calls, monkeypatch):
+    def no_space(state, path):
+        if state:
+            raise CheckpointError(f"cannot write {path}: No space left on device")
+        save(state, path)
+
+    monkeypatch.setattr(a3.sweeps, "save", no_space)
+    with pytest.warns(RuntimeWarning, match="not kept:\n.*\n.*No space left") as record:
+        results = run([2, 3], calls)
+    assert len(record) == 1 and [result["y"] for result in results] == [4, 9]
+    assert list(cache.iterdir()) == []
+
+
+def test_a_read_only_cache_still_gives_what_is_kept(calls, monkeypatch):
+    run([2, 3], calls)
+
+    def read_only(state, path):
+        raise CheckpointError(f"cannot write {path}: Read-only file system")
+
+    monkeypatch.setattr(a3.sweeps, "save", read_only)
+    assert [result["y"] for result in run([2, 3], calls)] == [4, 9]
+    assert count(calls) == 2
+
+
+def unreadable(x, folder):
+    return square(x, folder) | {"object": Path(folder)}
+
+
+def test_a_result_that_cannot_be_kept_is_reported_when_it_is_made(calls):
+    with pytest.warns(RuntimeWarning, match="not kept:\n.*'x': 2"):
+        assert run([2], calls, function=unreadable)[0]["y"] == 4
+
+
+class Killed(WordPairs):
+    """Words whose third epoch kills the process, if ``alive`` exists."""
+
+    def batches(self, batch_size, generator=None):
+        yield from super().batches(batch_size, generator)
+        self.epoch = getattr(self, "epoch", 0) + 1
+        if self.epoch == 3 and self.alive.exists():
+            self.alive.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def learn(folder, checkpoint):
+    Path(folder, str(uuid.uuid4())).touch()
+    pairs = Killed(["team", "quick", "string", "my"])
+    pairs.alive = Path(folder).parent / "alive"
+    model = EncoderDecoder(8, 1)
+    hp = Hyperparameters(epochs=5, batch_size=2)
+    history = train(model, pairs, WordPairs(["you"]), hp, checkpoint=checkpoint, progress=False)
+    return {"history": asdict(history) | {"seconds": []}, "weights": model.state_dict()}
+
+
+RUN_AND_DIE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from test_sweeps import learn, run_all
+run_all(learn, [{"folder": sys.argv[2]}], workers=1, progress=False)
+"""
+
+
+@pytest.fixture
+def killed(tmp_path, calls):
+    """A run of which two epochs were done when its process was killed."""
+    (tmp_path / "alive").touch()
+    command = [sys.executable, "-c", RUN_AND_DIE, os.path.dirname(__file__), str(calls)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def assert_learnt(calls, cache):
+    (result,) = run_all(learn, [{"folder": str(calls)}], workers=1, progress=False)
+    expected = learn(str(calls), checkpoint=None)
+    assert result["history"] == expected["history"]
+    for name, weight in expected["weights"].items():
+        assert torch.equal(result["weights"][name], weight)
+    assert [path.suffix for path in cache.iterdir()] == [".pt"]  # no checkpoint left
+
+
+def test_a_killed_run_resumes_to_the_same_result(cache, calls, killed):
+    (checkpoint,) = cache.iterdir()
+    assert checkpoint.suffix == ".checkpoint"
+    assert len(load(checkpoint)["history"]["valid_loss"]) == 2
+    assert_learnt(calls, cache)
+
+
+def test_a_killed_run_whose_checkpoint_is_damaged_starts_again(cache, calls, killed):
+    (checkpoint,) = cache.iterdir()
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1_000])
+    with pytest.warns(
+        RuntimeWarning, match="checkpoint: the file is damaged.*made again"
+    ) as record:
+        assert_learnt(calls, cache)
+    assert len(record) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(None, "full"), ("full", "full"), ("quick", "quick")]
+)
+def test_the_profile_is_that_of_the_environment(monkeypatch, value, expected):
+    monkeypatch.delenv("A3_PROFILE", raising=False)
+    if value:
+        monkeypatch.setenv("A3_PROFILE", value)
+    assert profile() == expected
+
+
+@pytest.mark.parametrize("value", ["fast", "Quick", ""])
+def test_another_profile_is_refused(monkeypatch, value):
+    monkeypatch.setenv("A3_PROFILE", value)
+    with pytest.raises(ValueError, match=f"must be 'full' or 'quick', got '{value}'"):
+        profile()
+
+
+def test_the_cache_is_where_the_environment_says_or_in_the_home_folder(monkeypatch, tmp_path):
+    assert cache_folder() == tmp_path / "cache"
+    monkeypatch.delenv("A3_CACHE")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache" / "a3"
+
+
+def test_the_translator_is_trained_by_its_settings(monkeypatch):
+    words = ["team", "quick", "string", "my", "you", "well", "a", "i", "shop", "oak"]
+    monkeypatch.setattr(a3.sweeps, "small_words", lambda: words)
+    hp = Hyperparameters(epochs=2, batch_size=4)
+    result = train_translator("small", 8, 1, hp)
+    assert len(result["history"]["valid_loss"]) == 2 and 0 <= result["accuracy"] <= 1
+    EncoderDecoder(8, 1).load_state_dict(result["weights"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (kept,) = run_all(
+            train_translator,
+            [dict(words="small", hidden=8, layers=1, hyperparameters=hp)],
+            workers=1,
+            progress=False,
+        )
+    assert kept["history"]["valid_loss"] == result["history"]["valid_loss"]
+    with pytest.raises(ValueError, match="'small' or 'large', got 'medium'"):
+        train_translator("medium", 8, 1, hp)
