@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
+from matplotlib.colors import is_color_like, to_hex
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -46,7 +47,7 @@ _STYLE = {
 
 
 def subplots(*args: Any, alt: str, **options: Any) -> tuple[Figure, Any]:
-    """``matplotlib.pyplot.subplots`` in the book's style, with a description for those who cannot see it.
+    """``matplotlib.pyplot.subplots`` in the book's style, with words for who cannot see it.
 
     Parameters
     ----------
@@ -66,8 +67,8 @@ def subplots(*args: Any, alt: str, **options: Any) -> tuple[Figure, Any]:
     """
     if not alt.strip():
         raise ValueError("alt must say what the figure shows")
-    with plt.rc_context(_STYLE):
-        figure, axes = plt.subplots(*args, **options)
+    plt.rcParams.update(_STYLE)  # not for a moment only: legends and colour bars come later
+    figure, axes = plt.subplots(*args, **options)
     figure.set_label(" ".join(alt.split()))
     return figure, axes
 
@@ -89,7 +90,7 @@ def save(figure: Figure, path: str | Path, *, dark: bool = False, dpi: float = 2
     for artist in figure.findobj() if dark else ():
         for name in ("color", "edgecolor", "markeredgecolor"):
             value = getattr(artist, f"get_{name}", lambda: None)()
-            if isinstance(value, str | tuple) and to_hex(value) == _INK:
+            if is_color_like(value) and to_hex(value) == _INK:
                 inked.append((getattr(artist, f"set_{name}"), value))
     try:
         for set_color, _ in inked:
@@ -120,9 +121,8 @@ def band(axes: Axes, x: Sequence[float], runs: Sequence[Sequence[float]], label:
     n = min(len(x), *map(len, runs))
     values = np.array([list(run)[:n] for run in runs])
     (drawn,) = axes.plot(list(x)[:n], np.median(values, axis=0), label=label, **line)
-    axes.fill_between(
-        list(x)[:n], values.min(axis=0), values.max(axis=0), color=drawn.get_color(), alpha=0.25, lw=0
-    )
+    low, high = values.min(axis=0), values.max(axis=0)
+    axes.fill_between(list(x)[:n], low, high, color=drawn.get_color(), alpha=0.25, lw=0)
     return drawn
 
 
@@ -146,7 +146,8 @@ def loss_curves(panels: dict[str, dict[str, Sequence[History]]], *, alt: str) ->
         len(panels), 2, squeeze=False, figsize=(8, 2.7 * len(panels)), sharey="row", alt=alt
     )
     for (title, lines), (left, right) in zip(panels.items(), axes, strict=True):
-        for (label, histories), style in zip(lines.items(), ("-", "--", "-.", ":"), strict=False):
+        styles = cycle(("-", "--", "-.", ":"))
+        for (label, histories), style in zip(lines.items(), styles, strict=False):
             by_epoch = [np.split(h.train_loss, h.iterations[:-1]) for h in histories]
             training = [[float(losses.mean()) for losses in epochs] for epochs in by_epoch]
             band(left, histories[0].iterations, training, label, ls=style)
@@ -160,9 +161,14 @@ def loss_curves(panels: dict[str, dict[str, Sequence[History]]], *, alt: str) ->
 
 
 def attention_maps(
-    maps: Sequence[Tensor], rows: Sequence[str], columns: Sequence[str], titles: Sequence[str], *, alt: str
+    maps: Sequence[Tensor],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    titles: Sequence[str],
+    *,
+    alt: str,
 ) -> Figure:
-    """Attention weights as grey squares, with the letters on both axes.
+    """Attention weights as squares from dark to bright, with the letters on both axes.
 
     Parameters
     ----------
@@ -180,14 +186,26 @@ def attention_maps(
     Returns
     -------
     Figure
+
+    Raises
+    ------
+    ValueError
+        If the letters are not as many as the weights.
     """
+    maps = [weights.detach().cpu().numpy() for weights in maps]
+    for weights in maps:
+        if weights.shape != (len(rows), len(columns)):
+            raise ValueError(
+                f"weights of shape {weights.shape} need as many letters, got {len(rows)} rows "
+                f"and {len(columns)} columns"
+            )
     width = min(2.6, 8 / len(maps))
     figure, axes = subplots(
         1, len(maps), squeeze=False, sharey=True, alt=alt,
         figsize=(width * len(maps) + 0.9, width * len(rows) / len(columns) + 0.7),
     )  # fmt: skip
     for ax, weights, title in zip(axes[0], maps, titles, strict=True):
-        image = ax.imshow(weights.detach().cpu(), cmap="cividis", vmin=0, vmax=1, aspect="auto")
+        image = ax.imshow(weights, cmap="cividis", vmin=0, vmax=1, aspect="auto")
         ax.set(title=title, xticks=range(len(columns)), yticks=range(len(rows)))
         ax.set_xticklabels(columns, family="monospace")
         ax.set_yticklabels(rows, family="monospace")
