@@ -1,3 +1,3 @@
-"""a3: the implementations behind the executable course text on attention, scaling and pretraining."""
+"""The implementations behind the executable course text on attention, scaling, pretraining."""
 
 __version__ = "0.1.0"

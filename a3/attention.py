@@ -259,8 +259,8 @@ class SinusoidalPositions(nn.Module):
         end = start + x.shape[-2]
         if end > len(self.table):
             raise ValueError(
-                f"a sequence of {end} tokens is longer than the position table ({len(self.table)}); "
-                "build the model with a larger max_length"
+                f"a sequence of {end} tokens is longer than the position table "
+                f"({len(self.table)}); build the model with a larger max_length"
             )
         return x + self.table[start:end]
 

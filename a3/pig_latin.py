@@ -278,7 +278,8 @@ class WordPairs:
         self.pairs = [(p, pig_latin(p)) if isinstance(p, str) else tuple(p) for p in pairs]
         if not self.pairs:
             raise ValueError("expected at least one word pair, got none")
-        sources, targets = ([encode(word) for word in words] for words in zip(*self.pairs, strict=True))
+        sources = [encode(word) for word, _ in self.pairs]
+        targets = [encode(translation) for _, translation in self.pairs]
         self.source_lengths = torch.tensor([len(tokens) for tokens in sources])
         self.target_lengths = torch.tensor([len(tokens) for tokens in targets])
         self._source = pad(sources, EOS)
@@ -316,9 +317,7 @@ class WordPairs:
         cut = math.floor(share * len(self))
         if not 0 < cut < len(self):
             raise ValueError(f"a share of {share} of {len(self)} pairs leaves one side empty")
-        return tuple(
-            WordPairs(self.pairs[i] for i in part) for part in (order[:cut], order[cut:])
-        )
+        return tuple(WordPairs(self.pairs[i] for i in part) for part in (order[:cut], order[cut:]))
 
     def batches(self, batch_size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
         """One epoch in batches of words of like length, so that little is padding.

@@ -309,7 +309,9 @@ def translate(
             raise ValueError("expected at least one word to translate, got an empty text")
         return " ".join(translate(model, text.split(), max_length, batch_size))
     if batch_size < 1 or max_length < 1:
-        raise ValueError(f"batch_size and max_length must be at least 1, got {batch_size}, {max_length}")
+        raise ValueError(
+            f"batch_size and max_length must be at least 1, got {batch_size} and {max_length}"
+        )
     model.eval()
     tokens = [encode(word) for word in text]
     by_length = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
