@@ -2,24 +2,21 @@ r"""
 Positions: what attention cannot see
 ====================================
 
-After this page you can prove that attention by itself ignores order, say what sines and cosines add,
-and judge three claims that are often made for them, one of which fails when it is measured.
+After this page you can prove that attention by itself ignores order, and derive what sines and cosines
+add that a one-hot code does not.
 
 The left panel is the table of sinusoidal positions. The right one shows the dot product of two of its
 rows against the distance between them: near positions are alike, far ones are not, and it does not
 matter where the pair stands.
 """
 
-import numpy as np
 import torch
 from torch import nn
 
 from a3 import figures
-from a3.attention import CausalScaledDotAttention, ScaledDotAttention, positional_encoding
-from a3.pig_latin import WordPairs, large_words
-from a3.sweeps import profile, run_all
-from a3.training import Hyperparameters, train
-from a3.translation import EncoderDecoder, translate
+from a3.attention import ScaledDotAttention, positional_encoding
+from a3.pig_latin import WordPairs
+from a3.translation import EncoderDecoder
 
 H, length = 64, 100
 P = positional_encoding(length, H)
@@ -174,123 +171,25 @@ assert torch.allclose(P.norm(dim=1), torch.full((length,), (H / 2) ** 0.5))
 # %%
 # .. solution-end::
 #
-# Which of the claims survive training?
-# -------------------------------------
+# What this does not say
+# ----------------------
 #
-# "Any length" is true of the table. Is it true of a model? We train on words of at most seven
-# letters and test on all lengths, with three kinds of position: none, sinusoidal, and one-hot. A
-# one-hot code times a learned matrix is a table with one free row a position, which is how it is
-# used in practice. Beyond the training lengths its rows are still as they were drawn.
-
-
-class LearnedPositions(nn.Module):
-    """A one-hot code of the position times a learned matrix."""
-
-    def __init__(self, hidden, max_length):
-        super().__init__()
-        self.rows = nn.Parameter(0.1 * torch.randn(max_length, hidden))
-
-    def forward(self, x, start=0):
-        return x + self.rows[start : start + x.shape[-2]]
-
-
-LONGEST = 7
-words = large_words()
-if profile() == "quick":
-    words = words[::10]
-
-
-def by_length(kind, hyperparameters):
-    """Train on short words; exact-match accuracy on held-out words of every length."""
-    training, held_out = WordPairs(words).split(seed=hyperparameters.seed)
-    fold = [pair for pair in training.pairs if len(pair[0]) <= LONGEST]
-    validation = [pair for pair in held_out.pairs if len(pair[0]) <= LONGEST]
-    model = EncoderDecoder(hidden=32, layers=2, seed=hyperparameters.seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(hyperparameters.seed)
-        for part in (model.encoder, model.decoder):
-            if kind == "none":
-                part.positions = NoPositions()
-            if kind == "one-hot":
-                part.positions = LearnedPositions(32, 40)
-    train(model, WordPairs(fold), WordPairs(validation), hyperparameters, progress=False)
-    right = {n: [] for n in range(2, 13)}
-    translations = translate(model, [word for word, _ in held_out.pairs])
-    for (word, truth), translation in zip(held_out.pairs, translations, strict=True):
-        if len(word) in right:
-            right[len(word)].append(translation == truth)
-    return {"accuracy": [float(np.mean(right[n])) for n in right]}
-
-
-kinds, seeds = ("sinusoidal", "one-hot", "none"), range(3)
-epochs = 10 if profile() == "full" else 2
-results = run_all(
-    by_length,
-    [
-        dict(
-            kind=kind,
-            hyperparameters=Hyperparameters(
-                epochs=epochs, batch_size=128, learning_rate=3e-3, seed=seed
-            ),
-        )
-        for kind in kinds
-        for seed in seeds
-    ],
-)
-accuracy = {
-    kind: np.array([r["accuracy"] for r in results[3 * i : 3 * i + 3]]) for i, kind in enumerate(kinds)
-}
-
-figure, ax = figures.subplots(
-    figsize=(6, 3.2),
-    alt="""Share of held-out words translated exactly against their length, for three kinds of
-    position. All fall beyond the longest training words.""",
-)
-for (kind, runs), style in zip(accuracy.items(), ("-", "--", ":"), strict=True):
-    figures.band(ax, range(2, 13), runs, kind, ls=style)
-ax.axvline(LONGEST + 0.5, color="#888888", lw=1)
-ax.annotate("longest in training", (LONGEST + 0.6, 0.9), color="#888888")
-ax.set(xlabel="letters in the word", ylabel="words exactly right", ylim=(0, 1))
-ax.legend()
-
-short, far = slice(0, LONGEST - 1), slice(LONGEST, None)  # 2 to 7 letters; 9 and more
-for kind, runs in accuracy.items():
-    print(
-        f"{kind}: {np.median(runs[:, short]):.0%} of the words of at most {LONGEST} letters, "
-        f"{np.median(runs[:, LONGEST - 1]):.0%} with one letter more, "
-        f"{np.median(runs[:, far]):.0%} beyond"
-    )
-if profile() == "full":
-    for kind in ("sinusoidal", "one-hot"):
-        assert np.median(accuracy[kind][:, short]) > 0.8 > 0.6 > accuracy["none"].max()
-        assert accuracy[kind][:, far].max() < 0.1, "no kind of position reaches longer words"
-    assert np.median(accuracy["sinusoidal"][:, LONGEST - 1]) > np.median(
-        accuracy["one-hot"][:, LONGEST - 1]
-    )
-
-# %%
-# Positions are needed: without them most words fail, and the longer the word, the more. Between the
-# two kinds there is nothing to choose at lengths seen in training. One letter beyond, sinusoidal
-# positions still save some words; two letters beyond, both are lost. The table goes on for ever, but
-# the model has never been asked to read that part of it. Fixed waves make long inputs *possible*.
-# They do not make the model understand them. Codes of distance rather than place do better there,
-# which is why later models use them :cite:p:`shaw2018,su2021`.
+# The table goes on for ever, so a model *can* be given a word of any length. Whether it can do anything
+# with it is another matter. :doc:`lengths` trains models on short words and measures it.
 #
 # .. admonition:: Where this differs
 #    :class: note
 #
-#    *From the paper:* nothing in the table; Vaswani et al. :cite:p:`vaswani2017` *hoped* that it would
-#    extrapolate, and found learned rows as good on their data. *From the handouts:* their table too.
-#    They compare it with a one-hot code in words; we train both. *From common practice:* rotary and
-#    relative positions act inside the scores, not on the embeddings.
+#    *From the paper* and *from the handouts:* nothing in the table :cite:p:`vaswani2017`. *From common
+#    practice:* rotary and relative positions act inside the scores, not on the embeddings
+#    :cite:p:`shaw2018,su2021`.
 #
 # Summary
 # -------
 #
 # Attention is permutation-equivariant, so an encoder without positions cannot tell anagrams apart.
 # Sinusoidal positions have a fixed width and a constant norm, show distance as a dot product,
-# :eq:`position-similarity`, and turn a shift into a rotation, :eq:`shift-is-rotation`. None of that
-# makes a trained model read words longer than those it was trained on.
+# :eq:`position-similarity`, and turn a shift into a rotation, :eq:`shift-is-rotation`.
 #
 # Exercises
 # ---------
@@ -338,31 +237,6 @@ S = torch.diag(torch.ones(7), -3)  # column t has its one in row t + 3
 assert torch.equal((S @ one_hot.T).T[:7], one_hot[3:])
 assert torch.linalg.matrix_rank(S) == 7
 assert torch.allclose(shift(3, H) @ shift(3, H).T, torch.eye(H), atol=1e-6)
-
-# %%
-# .. solution-end::
-#
-# .. exercise-start:: Order without positions
-#    :label: positions-causal
-#
-# *Hard.* The theorem is about plain attention. Is *causal* attention without positions also blind to
-# order? Decide, then test it.
-#
-# .. exercise-end::
-#
-# .. solution-start:: positions-causal
-#    :label: positions-causal-answer
-#    :class: dropdown
-#
-# No. The mask itself depends on place: position :math:`t` averages over :math:`t` vectors. The proof
-# fails where it moved :math:`\Pi` through the softmax, since the mask is not permuted with the
-# scores. A causal model can therefore learn order from the mask alone.
-
-causal = CausalScaledDotAttention(H)
-permuted = causal(X[:, order], X[:, order], X[:, order])[0]
-difference = float((permuted - causal(X, X, X)[0][:, order]).detach().abs().max())
-assert difference > 1e-2
-print(f"causal attention is not equivariant: the two sides differ by {difference:.2f}")
 
 # %%
 # .. solution-end::

@@ -1,0 +1,185 @@
+r"""
+Any length? Positions beyond the training words
+===============================================
+
+A table of sines and cosines has a row for every position, so it is often said to handle sequences of
+any length. This page trains models on words of at most seven letters and tests them on longer ones.
+After it you can tell what a code makes *possible* from what training makes *true*.
+
+The figure shows the share of held-out words translated without a mistake, by their length, for three
+kinds of position: sinusoidal, :term:`one-hot`, and none. A one-hot code times a learned matrix is a
+table with one free row a position, which is how it is used in practice.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+
+from a3 import figures
+from a3.pig_latin import WordPairs, large_words
+from a3.sweeps import profile, run_all
+from a3.training import Hyperparameters, train
+from a3.translation import EncoderDecoder, translate
+
+
+class NoPositions(nn.Module):
+    def forward(self, x, start=0):
+        return x
+
+
+class LearnedPositions(nn.Module):
+    """A one-hot code of the position times a learned matrix."""
+
+    def __init__(self, hidden, max_length):
+        super().__init__()
+        self.rows = nn.Parameter(0.1 * torch.randn(max_length, hidden))
+
+    def forward(self, x, start=0):
+        return x + self.rows[start : start + x.shape[-2]]
+
+
+LONGEST, LENGTHS = 7, range(2, 13)
+words = large_words()
+if profile() == "quick":
+    words = words[::10]
+
+
+def by_length(kind, hyperparameters):
+    """Train on short words; exact-match accuracy on held-out words of every length."""
+    training, held_out = WordPairs(words).split(seed=hyperparameters.seed)
+    fold = [pair for pair in training.pairs if len(pair[0]) <= LONGEST]
+    validation = [pair for pair in held_out.pairs if len(pair[0]) <= LONGEST]
+    model = EncoderDecoder(hidden=32, layers=2, seed=hyperparameters.seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(hyperparameters.seed)
+        for part in (model.encoder, model.decoder):
+            if kind == "none":
+                part.positions = NoPositions()
+            if kind == "one-hot":
+                part.positions = LearnedPositions(32, 40)
+    train(model, WordPairs(fold), WordPairs(validation), hyperparameters, progress=False)
+    tried, truth = zip(*held_out.pairs, strict=True)
+    right = np.equal(translate(model, list(tried)), truth)
+    letters = np.array([len(word) for word in tried])
+    return {"accuracy": [float(right[letters == n].mean()) for n in LENGTHS]}
+
+
+kinds, epochs = ("sinusoidal", "one-hot", "none"), 10 if profile() == "full" else 2
+recipes = [
+    Hyperparameters(epochs=epochs, batch_size=128, learning_rate=3e-3, seed=seed) for seed in range(3)
+]
+results = run_all(
+    by_length, [dict(kind=kind, hyperparameters=hp) for kind in kinds for hp in recipes]
+)
+shares = np.reshape([result["accuracy"] for result in results], (3, 3, len(LENGTHS)))
+accuracy = dict(zip(kinds, shares, strict=True))  # kind -> (seeds, lengths)
+
+figure, ax = figures.subplots(
+    figsize=(6, 3.2),
+    alt="""Share of held-out words translated exactly against their length, for three kinds of
+    position. All fall beyond the longest training words.""",
+)
+for (kind, runs), style in zip(accuracy.items(), ("-", "--", ":"), strict=True):
+    figures.band(ax, LENGTHS, runs, kind, ls=style)
+ax.axvline(LONGEST + 0.5, color="#888888", lw=1)
+ax.annotate("longest in training", (LONGEST + 0.6, 0.9), color="#888888")
+ax.set(xlabel="letters in the word", ylabel="words exactly right", ylim=(0, 1))
+ax.legend()
+
+# %%
+# The question
+# ------------
+#
+# .. exercise-start:: Positions, continued (2025, 2.1-3; 2023, 3.1-3)
+#    :label: n3-lengths
+#
+# Sinusoidal positions are defined at any place; the rows of a learned table are not trained beyond the
+# longest training word. Which model do you expect to translate longer words, and how much longer?
+#
+# .. exercise-end::
+#
+# .. admonition:: Try it first
+#    :class: tip
+#
+#    Sketch the three lines of the figure on from eight letters, before you look at them again. Which
+#    parts of the model meet something new when the word gets one letter longer?
+#
+# .. solution-start:: n3-lengths
+#    :label: n3-lengths-answer
+#    :class: dropdown
+#
+# We average over short words, over words with one letter more, and over all beyond.
+
+short, far = slice(0, LONGEST - 1), slice(LONGEST, None)  # 2 to 7 letters; 9 and more
+for kind, runs in accuracy.items():
+    print(
+        f"{kind}: {np.median(runs[:, short]):.0%} of the words of at most {LONGEST} letters, "
+        f"{np.median(runs[:, LONGEST - 1]):.0%} with one letter more, "
+        f"{np.median(runs[:, far]):.0%} beyond"
+    )
+if profile() == "full":
+    for kind in ("sinusoidal", "one-hot"):
+        assert np.median(accuracy[kind][:, short]) > 0.8 > 0.6 > accuracy["none"].max()
+        assert accuracy[kind][:, far].max() < 0.1, "no kind of position reaches longer words"
+    assert np.median(accuracy["sinusoidal"][:, LONGEST - 1]) > np.median(
+        accuracy["one-hot"][:, LONGEST - 1]
+    )
+
+# %%
+# Positions are needed: without them most words fail, and the longer the word, the more. Between the
+# two kinds there is nothing to choose at lengths seen in training. One letter beyond, sinusoidal
+# positions still save some words; two letters beyond, both are lost. The table goes on for ever, but
+# the model has never been asked to read that part of it. Fixed waves make long inputs *possible*.
+# They do not make the model understand them. Codes of distance rather than place do better there,
+# which is why later models use them :cite:p:`shaw2018,su2021`.
+#
+# .. solution-end::
+#
+# .. admonition:: Where this differs
+#    :class: note
+#
+#    *From the paper:* its authors chose sines because they *might* extrapolate, and found learned rows
+#    as good within the training lengths :cite:p:`vaswani2017`; we test the first and agree with the
+#    second. *From the handouts:* they compare the two in words. *From common practice:* large models are
+#    trained at the lengths they are used at.
+#
+# Summary
+# -------
+#
+# A code that is defined everywhere is necessary for long inputs and not sufficient. A model has to be
+# trained where it is used.
+#
+# Exercises
+# ---------
+#
+# .. exercise-start:: Which part is lost?
+#    :label: lengths-unseen
+#
+# *Medium.* A word of eight letters has nine source tokens. List the position rows that a model trained
+# on seven letters has never met, in the encoder and in the decoder. How long are the translations?
+#
+# .. exercise-end::
+#
+# .. solution-start:: lengths-unseen
+#    :label: lengths-unseen-answer
+#    :class: dropdown
+#
+# The rows beyond the longest training source and the longest training input. They are few for one letter
+# more, so a smooth code can still help there.
+
+pairs = WordPairs(word for word in large_words() if "-" not in word)
+seen = pairs.source_lengths <= LONGEST + 1
+for name, lengths in {"encoder": pairs.source_lengths, "decoder": pairs.target_lengths}.items():
+    known, needed = int(lengths[seen].max()), int(lengths.max())
+    assert known < needed
+    print(f"{name}: rows 0 to {known - 1} are trained, rows up to {needed - 1} are needed")
+
+# %%
+# .. solution-end::
+#
+# References
+# ----------
+#
+# .. bibliography::
+#    :filter: docname in docnames
+#    :keyprefix: lengths-
