@@ -45,6 +45,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": [f"tutorials/{part}" for part in parts],
     "filename_pattern": r"\.py$",
     "abort_on_example_error": True,
+    "ignore_repr_types": r"matplotlib",
     "image_scrapers": ("book.save_figures",),
     "reset_modules": ("matplotlib",),
     "doc_module": ("a3",),
@@ -60,7 +61,7 @@ nb_ipywidgets_js = {}  # its default is on another host
 nb_output_stderr = "remove"  # progress bars and their warnings
 
 # -- Text, mathematics, references -----------------------------------------------------------------
-myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath", "fieldlist"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
 myst_dmath_double_inline = True
 myst_heading_anchors = 3
 html_math_renderer = "katex"

@@ -19,6 +19,7 @@ Used on
 
 import ast
 import hashlib
+import html
 import json
 import os
 import platform
@@ -276,6 +277,15 @@ def refuse_images_without_text(app, doctree, docname):
             raise BookError(f"{docname}: {image['uri']} has no alternative text")
 
 
+# -- Equations -------------------------------------------------------------------------------------
+def escape_equations(app, doctree, docname):
+    """Escape displayed equations for HTML; sphinxcontrib-katex writes them as they are."""
+    for equation in doctree.findall(nodes.math_block):
+        text = html.escape(equation.astext(), quote=False)
+        equation.clear()
+        equation += nodes.Text(text)
+
+
 # -- Used on ---------------------------------------------------------------------------------------
 def add_used_on(app, what, name, obj, options, lines):
     """End the reference of a name with links to the pages that use it."""
@@ -294,6 +304,7 @@ def setup(app):
     app.connect("env-get-outdated", outdated_pages)
     app.connect("env-updated", record_timings)
     app.connect("doctree-resolved", refuse_images_without_text)
+    app.connect("doctree-resolved", escape_equations)
     app.connect("doctree-resolved", fill_how_it_was_run)
     app.connect("autodoc-process-docstring", add_used_on, priority=900)  # after numpydoc
     return {"env_version": 1, "parallel_read_safe": False}
