@@ -214,7 +214,7 @@ def train(
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, data: Data, batch_size: int = 1_024, device: str = "auto") -> float:
+def evaluate(model: nn.Module, data: Data, batch_size: int = 256, device: str = "auto") -> float:
     """Mean loss a token, in nats, over all of ``data``.
 
     Parameters

@@ -277,7 +277,7 @@ class EncoderDecoder(nn.Module):
 
 @torch.no_grad()
 def translate(
-    model: EncoderDecoder, text: str | list[str], max_length: int = 20, batch_size: int = 1_024
+    model: EncoderDecoder, text: str | list[str], max_length: int = 20, batch_size: int = 256
 ) -> str | list[str]:
     """Translate words greedily: at each step the likeliest character, until ``<EOS>``.
 
