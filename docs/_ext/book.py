@@ -295,6 +295,7 @@ def add_used_on(app, what, name, obj, options, lines):
 
 
 def setup(app):
+    os.environ["TQDM_DISABLE"] = "1"  # a page shows what its code printed, progress bars included
     os.environ["PYTHONSTARTUP"] = str(Path(__file__).with_name("chapter_figures.py"))
     app.setup_extension("sphinx.ext.autodoc")
     app.add_config_value("a3_profile", os.environ.get("A3_PROFILE", "full"), "env")
