@@ -29,6 +29,9 @@ def test_page(window, path):
         assert content.count()
         assert not any(part.is_visible() for part in content.all()), "an answer is not folded"
 
+    for references in page.locator("section#references").all():
+        assert references.locator("li, .citation").count(), "an empty list of references"
+
     page.set_viewport_size({"width": 360, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
