@@ -2,9 +2,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 import a3.translation
+from a3.attention import positional_encoding
 from a3.pig_latin import ALPHABET, EOS, IGNORE, SOS, WordPairs, decode, encode
 from a3.translation import EncoderDecoder, exact_match, translate
 
@@ -72,6 +74,40 @@ def test_what_stands_in_the_padding_does_not_matter():
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
     without_mask = replace(batch, source_mask=None)
     assert not torch.equal(gradients(model, [without_mask])[0], loss)  # the mask does matter
+
+
+def by_the_equations(model, source, inputs):
+    """Logits of one word from the handouts' equations, with torch's attention."""
+
+    def attend(attention, queries, keys, causal=False):
+        Q, K, V = attention.W_q(queries), attention.W_k(keys), attention.W_v(keys)
+        return F.scaled_dot_product_attention(Q, K, V, is_causal=causal)
+
+    encoder, decoder = model.encoder, model.decoder
+    H = decoder.to_logits.in_features
+    x = encoder.embedding(source) + positional_encoding(source.shape[1], H)
+    for layer in encoder.layers:
+        x = x + attend(layer.self_attention, x, x)
+        x = x + layer.mlp[0](x).clamp(min=0)
+    y = decoder.embedding(inputs) + positional_encoding(inputs.shape[1], H)
+    for layer in decoder.layers:
+        y = y + attend(layer.self_attention, y, y, causal=True)
+        y = y + attend(layer.cross_attention, y, x)
+        y = y + layer.mlp[0](y).clamp(min=0)
+    return decoder.to_logits(y)
+
+
+@pytest.mark.parametrize("word", ["i", "well-known"])
+def test_the_model_is_the_handouts_equations(word):
+    model = EncoderDecoder(16, 3)
+    (batch,) = WordPairs([word]).batches(1)
+    logits, maps = model(batch.source, batch.inputs)
+    expected = by_the_equations(model, batch.source, batch.inputs)
+    torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-5)
+    S, T = batch.source.shape[1], batch.inputs.shape[1]
+    assert [m.shape for m in maps.encoder] == [(1, S, S)] * 3
+    assert [m.shape for m in maps.decoder] == [(1, T, T)] * 3
+    assert [m.shape for m in maps.cross] == [(1, T, S)] * 3
 
 
 def decode_naively(model, word, max_length):
