@@ -42,7 +42,7 @@ distclean: clean
 	rm -rf .venv .cache
 
 help:
-	@sed -n '/^#/s/^# *//p;/^$$/q' Makefile
+	@sed -n '/^$$/q;s/^# *//p' Makefile
 
 # The pinned pip comes first; the constraints then hold for the packages and for the build backend.
 .venv/installed: pyproject.toml constraints.txt
