@@ -3,7 +3,6 @@ import signal
 import subprocess
 import sys
 import uuid
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import torch
 
 import a3.sweeps
 from a3.pig_latin import WordPairs
-from a3.sweeps import cache_folder, profile, run_all, train_translator
+from a3.sweeps import cache_folder, profile, run_all
 from a3.training import CheckpointError, Hyperparameters, load, save, train
 from a3.translation import EncoderDecoder
 
@@ -228,23 +227,3 @@ def test_the_cache_is_where_the_environment_says_or_in_the_home_folder(monkeypat
     monkeypatch.delenv("A3_CACHE")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder() == tmp_path / ".cache" / "a3"
-
-
-def test_the_translator_is_trained_by_its_settings(monkeypatch):
-    words = ["team", "quick", "string", "my", "you", "well", "a", "i", "shop", "oak"]
-    monkeypatch.setattr(a3.sweeps, "small_words", lambda: words)
-    hp = Hyperparameters(epochs=2, batch_size=4)
-    result = train_translator("small", 8, 1, hp)
-    assert len(result["history"]["valid_loss"]) == 2 and 0 <= result["accuracy"] <= 1
-    EncoderDecoder(8, 1).load_state_dict(result["weights"])
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        (kept,) = run_all(
-            train_translator,
-            [dict(words="small", hidden=8, layers=1, hyperparameters=hp)],
-            workers=1,
-            progress=False,
-        )
-    assert kept["history"]["valid_loss"] == result["history"]["valid_loss"]
-    with pytest.raises(ValueError, match="'small' or 'large', got 'medium'"):
-        train_translator("medium", 8, 1, hp)
