@@ -1,0 +1,62 @@
+import pytest
+
+import a3.translation_runs
+from a3.pig_latin import WordPairs
+from a3.training import Hyperparameters, evaluate
+from a3.translation import exact_match
+from a3.translation_runs import FOUR_RUNS, four_runs, train_translator
+
+WORDS = ["team", "quick", "string", "my", "you", "well", "a", "i", "shop", "oak"]
+
+
+@pytest.fixture(autouse=True)
+def small(tmp_path, monkeypatch):
+    """Ten words a list, narrow models, and a cache of their own."""
+    monkeypatch.setenv("A3_CACHE", str(tmp_path))
+    monkeypatch.setattr(a3.translation_runs, "small_words", lambda: WORDS)
+    monkeypatch.setattr(a3.translation_runs, "large_words", lambda: WORDS[::-1])
+    hp = Hyperparameters(epochs=5, batch_size=4)
+    runs = {("large", 8): (2, hp), ("small", 6): (1, hp)}
+    monkeypatch.setattr(a3.translation_runs, "FOUR_RUNS", runs)
+    monkeypatch.setattr(a3.translation_runs, "run_all", run_here)
+
+
+def run_here(function, settings):
+    return [function(**setting) for setting in settings]
+
+
+def test_the_four_runs_are_the_handouts():
+    table = {
+        run: (layers, hp.batch_size, hp.epochs, hp.learning_rate, hp.decay, hp.patience)
+        for run, (layers, hp) in FOUR_RUNS.items()
+    }
+    assert table == {
+        ("small", 32): (4, 64, 100, 5e-4, 0.99, 100),
+        ("large", 32): (3, 512, 100, 5e-4, 0.99, 10),
+        ("small", 64): (3, 64, 50, 5e-4, 0.99, 20),
+        ("large", 64): (3, 512, 50, 5e-4, 0.99, 20),
+    }
+
+
+def test_each_run_has_one_model_a_seed_with_its_history_and_its_accuracy():
+    runs = four_runs(seeds=(0, 3), epochs=2)
+    assert list(runs) == [("large", 8), ("small", 6)]
+    for (_, hidden), seeds in runs.items():
+        assert len(seeds) == 2
+        assert seeds[0].history.valid_loss != seeds[1].history.valid_loss
+        for run in seeds:
+            assert run.history.epochs == 2
+            assert run.model.decoder.to_logits.in_features == hidden
+    _, held_out = WordPairs(WORDS).split(seed=3)
+    run = runs["small", 6][1]
+    assert evaluate(run.model, held_out) == run.history.best_loss
+    assert exact_match(run.model, held_out) == run.accuracy
+
+
+def test_one_list_can_be_left_out():
+    assert list(four_runs(lists=("small",), seeds=(0,), epochs=1)) == [("small", 6)]
+
+
+def test_an_unknown_list_is_refused():
+    with pytest.raises(ValueError, match="'small' or 'large', got 'medium'"):
+        train_translator("medium", 8, 1, Hyperparameters())
