@@ -26,6 +26,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+import joblib
 import psutil
 from docutils import nodes
 from myst_nb.core.read import is_myst_markdown_notebook, read_myst_markdown_notebook
@@ -208,7 +209,7 @@ def fill_how_it_was_run(app, doctree, docname):
     for place in list(doctree.findall(how_it_was_run)):
         machine = [
             ("Processor", processor()),
-            ("Processors the build may use", str(len(os.sched_getaffinity(0)))),
+            ("Processors the build may use", str(joblib.cpu_count())),
             ("Memory", f"{psutil.virtual_memory().total / 2**30:.1f} GiB"),
             ("System", f"{platform.system()} {platform.machine()}"),
             ("Profile", app.config.a3_profile),
