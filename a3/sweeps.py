@@ -6,7 +6,6 @@ import inspect
 import os
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,9 @@ import torch
 from tqdm.auto import tqdm
 
 from a3.keys import key
-from a3.pig_latin import WordPairs, large_words, small_words
-from a3.training import CheckpointError, Hyperparameters, load, save, train
-from a3.translation import EncoderDecoder, exact_match
+from a3.training import CheckpointError, load, save
 
-__all__ = ["cache_folder", "profile", "run_all", "train_translator"]
+__all__ = ["cache_folder", "profile", "run_all"]
 
 
 def profile() -> str:
@@ -154,49 +151,3 @@ def _writable(folder: Path) -> bool:
     except (CheckpointError, OSError):
         return False
     return True
-
-
-def train_translator(
-    words: str,
-    hidden: int,
-    layers: int,
-    hyperparameters: Hyperparameters,
-    checkpoint: Path | None = None,
-) -> dict[str, Any]:
-    """Train an encoder-decoder on four fifths of a word list and try it on the rest.
-
-    Parameters
-    ----------
-    words : {"small", "large"}
-        The list; its split, the initial weights and the order of the batches are
-        all drawn with ``hyperparameters.seed``.
-    hidden, layers : int
-        As for :class:`a3.translation.EncoderDecoder`.
-    hyperparameters : Hyperparameters
-    checkpoint : path-like, optional
-        As for :func:`a3.training.train`.
-
-    Returns
-    -------
-    dict
-        ``weights`` that validated best, ``history`` as a dict, and ``accuracy``, the
-        share of held-out words translated exactly.
-
-    Raises
-    ------
-    ValueError
-        If there is no such list.
-    """
-    lists = {"small": small_words, "large": large_words}
-    if words not in lists:
-        raise ValueError(f"words must be 'small' or 'large', got {words!r}")
-    training, validation = WordPairs(lists[words]()).split(seed=hyperparameters.seed)
-    model = EncoderDecoder(hidden, layers, seed=hyperparameters.seed)
-    history = train(
-        model, training, validation, hyperparameters, checkpoint=checkpoint, progress=False
-    )
-    return {
-        "weights": model.state_dict(),
-        "history": asdict(history),
-        "accuracy": exact_match(model, validation),
-    }

@@ -2,12 +2,12 @@ r"""
 Attention from its equation
 ===========================
 
-After this page you can turn the equation of scaled dot-product attention into five lines of code,
-for one query or many, check them against torch, and say what the square root is for.
+After this page you can turn the equation of scaled dot-product attention into five lines of
+code, for one query or many, check them against torch, and say what the square root is for.
 
-The figure shows why that root is there. We draw random queries and keys of width :math:`H` and ask
-how much of the attention goes to a single key. Without the root, attention collapses onto one key
-as the vectors get wider. With it, the width does not matter.
+The figure shows why that root is there. We draw random queries and keys of width :math:`H` and
+ask how much of the attention goes to a single key. Without the root, attention collapses onto
+one key as the vectors get wider. With it, the width does not matter.
 """
 
 import math
@@ -31,7 +31,9 @@ def largest_weight(H, scale, seed):
 
 
 raw = [[largest_weight(H, 1, seed) for H in widths] for seed in seeds]
-scaled = [[largest_weight(H, 1 / math.sqrt(H), seed) for H in widths] for seed in seeds]
+scaled = [
+    [largest_weight(H, 1 / math.sqrt(H), seed) for H in widths] for seed in seeds
+]
 
 figure, ax = figures.subplots(
     figsize=(6, 3.2),
@@ -46,7 +48,9 @@ ax.set(xlabel="width $H$", ylabel="largest attention weight", ylim=(0, 1))
 ax.legend()
 
 assert min(run[-1] for run in raw) > 0.9  # one key takes nearly all
-assert max(max(run[3:]) - min(run[3:]) for run in scaled) < 0.05  # level from H = 16 on
+assert (
+    max(max(run[3:]) - min(run[3:]) for run in scaled) < 0.05
+)  # level from H = 16 on
 
 # %%
 # The question
@@ -55,11 +59,12 @@ assert max(max(run[3:]) - min(run[3:]) for run in scaled) < 0.05  # level from H
 # .. exercise-start:: Scaled dot-product attention (2025, 2.1-1; 2023, 3.1-1)
 #    :label: n1
 #
-# A :term:`query` asks, a :term:`key` answers, a :term:`value` is what is handed over. Write a layer
-# that projects each of the three by a matrix of its own, scores every key by its dot product with
-# the query over the root of the width, turns the scores into weights that sum to one, and returns
-# the weighted average of the values. It must accept one query a sequence, of shape
-# :math:`(B, H)`, and several, of shape :math:`(B, k, H)` :cite:p:`handout2025,handout2023`.
+# A :term:`query` asks, a :term:`key` answers, a :term:`value` is what is handed over. Write a
+# layer that projects each of the three by a matrix of its own, scores every key by its dot
+# product with the query over the root of the width, turns the scores into weights that sum to
+# one, and returns the weighted average of the values. It must accept one query a sequence, of
+# shape :math:`(B, H)`, and several, of shape :math:`(B, k, H)`
+# :cite:p:`handout2025,handout2023`.
 #
 # .. exercise-end::
 #
@@ -152,24 +157,25 @@ assert torch.allclose(one, context[:, 0], atol=1e-6)
 # What the square root is for
 # ---------------------------
 #
-# Let the entries of :math:`q` and :math:`k` be independent, with mean 0 and variance 1. Each product
-# :math:`q_j k_j` then has mean 0 and variance 1, and their sum has
+# Let the entries of :math:`q` and :math:`k` be independent, with mean 0 and variance 1. Each
+# product :math:`q_j k_j` then has mean 0 and variance 1, and their sum has
 #
 # .. math::
 #    :label: score-variance
 #
 #    \operatorname{Var}(q^\top k) = \sum_{j=1}^{H} \operatorname{Var}(q_j k_j) = H .
 #
-# Scores of size :math:`\sqrt{H}` make the softmax all but a maximum. That is bad for learning, not
-# only for averaging: the derivative of the weights by the scores is
+# Scores of size :math:`\sqrt{H}` make the softmax all but a maximum. That is bad for learning,
+# not only for averaging: the derivative of the weights by the scores is
 #
 # .. math::
 #    :label: softmax-jacobian
 #
 #    \frac{\partial \alpha_i}{\partial \tilde\alpha_j} = \alpha_i(\delta_{ij} - \alpha_j),
 #
-# which vanishes when one weight is 1. Dividing by :math:`\sqrt{H}` gives the scores variance 1 at any
-# width :cite:p:`vaswani2017`. We measure the size of :eq:`softmax-jacobian` at both scales.
+# which vanishes when one weight is 1. Dividing by :math:`\sqrt{H}` gives the scores variance 1
+# at any width :cite:p:`vaswani2017`. We measure the size of :eq:`softmax-jacobian` at both
+# scales.
 
 
 def jacobian_norm(H, scale):
@@ -178,7 +184,11 @@ def jacobian_norm(H, scale):
         2_000, H, 16, generator=generator
     )
     weights = (scores * scale).softmax(dim=-1).squeeze(1)  # (2000, 16)
-    return float((weights.diag_embed() - weights[:, :, None] * weights[:, None]).norm(dim=(1, 2)).mean())
+    return float(
+        (weights.diag_embed() - weights[:, :, None] * weights[:, None])
+        .norm(dim=(1, 2))
+        .mean()
+    )
 
 
 for H in (4, 64, 1024):
@@ -189,22 +199,24 @@ for H in (4, 64, 1024):
 assert jacobian_norm(1024, 1) < 0.25 * jacobian_norm(1024, 1 / math.sqrt(1024))
 
 # %%
-# Where this stops being true: the argument is about the first step. Training moves the projections,
-# and with them the size of the scores. Nothing keeps their variance at 1 afterwards.
+# Where this stops being true: the argument is about the first step. Training moves the
+# projections, and with them the size of the scores. Nothing keeps their variance at 1
+# afterwards.
 #
 # .. admonition:: Where this differs
 #    :class: note
 #
 #    *From the paper:* one head, biases in the projections, no output projection. *From the
 #    handouts:* they return the weights with keys along the rows, :math:`(B, T, k)`; we return
-#    :math:`(B, k, T)`, as torch does. *From common practice:* large models use a fused kernel that
-#    never stores the weights; we keep them, to look at.
+#    :math:`(B, k, T)`, as torch does. *From common practice:* large models use a fused kernel
+#    that never stores the weights; we keep them, to look at.
 #
 # Summary
 # -------
 #
-# Attention is an average of values, weighted by a softmax of scores, :eq:`scaled-dot-attention`. The
-# root of the width keeps the scores, and so the gradient, at the same size for any width.
+# Attention is an average of values, weighted by a softmax of scores,
+# :eq:`scaled-dot-attention`. The root of the width keeps the scores, and so the gradient, at
+# the same size for any width.
 #
 # Exercises
 # ---------
@@ -232,8 +244,8 @@ assert torch.allclose(mean, V.mean(dim=1, keepdim=True).expand_as(mean), atol=1e
 # .. exercise-start:: Attention as a soft maximum
 #    :label: attention-hard
 #
-# *Medium.* Multiply the queries by :math:`\beta` and let it grow. What does the layer become, and how
-# fast? Suppose that the best score leads the second best by :math:`\Delta`.
+# *Medium.* Multiply the queries by :math:`\beta` and let it grow. What does the layer become,
+# and how fast? Suppose that the best score leads the second best by :math:`\Delta`.
 #
 # .. exercise-end::
 #
@@ -241,9 +253,9 @@ assert torch.allclose(mean, V.mean(dim=1, keepdim=True).expand_as(mean), atol=1e
 #    :label: attention-hard-answer
 #    :class: dropdown
 #
-# The weights of all keys but the best sum to at most :math:`(T - 1)e^{-\beta\Delta}`, since each of
-# their exponentials is at most :math:`e^{-\beta\Delta}` times the best one's. The layer becomes a
-# lookup, exponentially fast.
+# The weights of all keys but the best sum to at most :math:`(T - 1)e^{-\beta\Delta}`, since
+# each of their exponentials is at most :math:`e^{-\beta\Delta}` times the best one's. The layer
+# becomes a lookup, exponentially fast.
 
 scores = Q @ K.mT / math.sqrt(Q.shape[-1])
 top = scores.topk(2, dim=-1).values
@@ -260,8 +272,8 @@ for beta in (1, 10, 100):
 # .. exercise-start:: A bias that does nothing
 #    :label: attention-bias
 #
-# *Hard.* One of the three bias vectors of the layer can be removed without changing any output. Which
-# one, and why?
+# *Hard.* One of the three bias vectors of the layer can be removed without changing any output.
+# Which one, and why?
 #
 # .. exercise-end::
 #
@@ -269,16 +281,17 @@ for beta in (1, 10, 100):
 #    :label: attention-bias-answer
 #    :class: dropdown
 #
-# The bias :math:`b_k` of the keys. It adds :math:`(W_q q_t + b_q)^\top b_k / \sqrt{H}` to the scores of
-# query :math:`t`: the same number for every key. The softmax does not change when all scores of a row
-# move together.
+# The bias :math:`b_k` of the keys. It adds :math:`(W_q q_t + b_q)^\top b_k / \sqrt{H}` to the
+# scores of query :math:`t`: the same number for every key. The softmax does not change when all
+# scores of a row move together.
 
 before, _ = layer(queries, keys, values)
 with torch.no_grad():
     layer.W_k.bias.add_(10.0)
 after, _ = layer(queries, keys, values)
 assert torch.allclose(before, after, atol=1e-5)
-print(f"moving the key bias by 10 changes the output by {float((before - after).detach().abs().max()):.1e}")
+change = float((before - after).detach().abs().max())
+print(f"moving the key bias by 10 changes the output by {change:.1e}")
 
 # %%
 # .. solution-end::
@@ -288,4 +301,4 @@ print(f"moving the key bias by 10 changes the output by {float((before - after).
 #
 # .. bibliography::
 #    :filter: docname in docnames
-#    :keyprefix: attention-
+#    :list: bullet

@@ -2,13 +2,14 @@ r"""
 Any length? Positions beyond the training words
 ===============================================
 
-A table of sines and cosines has a row for every position, so it is often said to handle sequences of
-any length. This page trains models on words of at most seven letters and tests them on longer ones.
-After it you can tell what a code makes *possible* from what training makes *true*.
+A table of sines and cosines has a row for every position, so it is often said to handle
+sequences of any length. This page trains models on words of at most seven letters and tests
+them on longer ones. After it you can tell what a code makes *possible* from what training makes
+*true*.
 
-The figure shows the share of held-out words translated without a mistake, by their length, for three
-kinds of position: sinusoidal, :term:`one-hot`, and none. A one-hot code times a learned matrix is a
-table with one free row a position, which is how it is used in practice.
+The figure shows the share of held-out words translated without a mistake, by their length, for
+three kinds of position: sinusoidal, :term:`one-hot`, and none. A one-hot code times a learned
+matrix is a table with one free row a position, which is how it is used in practice.
 """
 
 import numpy as np
@@ -57,7 +58,9 @@ def by_length(kind, hyperparameters):
                 part.positions = NoPositions()
             if kind == "one-hot":
                 part.positions = LearnedPositions(32, 40)
-    train(model, WordPairs(fold), WordPairs(validation), hyperparameters, progress=False)
+    train(
+        model, WordPairs(fold), WordPairs(validation), hyperparameters, progress=False
+    )
     tried, truth = zip(*held_out.pairs, strict=True)
     right = np.equal(translate(model, list(tried)), truth)
     letters = np.array([len(word) for word in tried])
@@ -66,10 +69,12 @@ def by_length(kind, hyperparameters):
 
 kinds, epochs = ("sinusoidal", "one-hot", "none"), 10 if profile() == "full" else 2
 recipes = [
-    Hyperparameters(epochs=epochs, batch_size=128, learning_rate=3e-3, seed=seed) for seed in range(3)
+    Hyperparameters(epochs=epochs, batch_size=128, learning_rate=3e-3, seed=seed)
+    for seed in range(3)
 ]
 results = run_all(
-    by_length, [dict(kind=kind, hyperparameters=hp) for kind in kinds for hp in recipes]
+    by_length,
+    [dict(kind=kind, hyperparameters=hp) for kind in kinds for hp in recipes],
 )
 shares = np.reshape([result["accuracy"] for result in results], (3, 3, len(LENGTHS)))
 accuracy = dict(zip(kinds, shares, strict=True))  # kind -> (seeds, lengths)
@@ -93,16 +98,17 @@ ax.legend()
 # .. exercise-start:: Positions, continued (2025, 2.1-3; 2023, 3.1-3)
 #    :label: n3-lengths
 #
-# Sinusoidal positions are defined at any place; the rows of a learned table are not trained beyond the
-# longest training word. Which model do you expect to translate longer words, and how much longer?
+# Sinusoidal positions are defined at any place; the rows of a learned table are not trained
+# beyond the longest training word. Which model do you expect to translate longer words, and how
+# much longer?
 #
 # .. exercise-end::
 #
 # .. admonition:: Try it first
 #    :class: tip
 #
-#    Sketch the three lines of the figure on from eight letters, before you look at them again. Which
-#    parts of the model meet something new when the word gets one letter longer?
+#    Sketch the three lines of the figure on from eight letters, before you look at them again.
+#    Which parts of the model meet something new when the word gets one letter longer?
 #
 # .. solution-start:: n3-lengths
 #    :label: n3-lengths-answer
@@ -119,35 +125,39 @@ for kind, runs in accuracy.items():
     )
 if profile() == "full":
     for kind in ("sinusoidal", "one-hot"):
-        assert np.median(accuracy[kind][:, short]) > 0.8 > 0.6 > accuracy["none"].max()
-        assert accuracy[kind][:, far].max() < 0.1, "no kind of position reaches longer words"
+        assert (
+            np.median(accuracy[kind][:, short]) > 0.8 > 0.6 > accuracy["none"].max()
+        )
+        assert accuracy[kind][:, far].max() < 0.1, (
+            "no kind of position reaches longer words"
+        )
     assert np.median(accuracy["sinusoidal"][:, LONGEST - 1]) > np.median(
         accuracy["one-hot"][:, LONGEST - 1]
     )
 
 # %%
-# Positions are needed: without them most words fail, and the longer the word, the more. Between the
-# two kinds there is nothing to choose at lengths seen in training. One letter beyond, sinusoidal
-# positions still save some words; two letters beyond, both are lost. The table goes on for ever, but
-# the model has never been asked to read that part of it. Fixed waves make long inputs *possible*.
-# They do not make the model understand them. Codes of distance rather than place do better there,
-# which is why later models use them :cite:p:`shaw2018,su2021`.
+# Positions are needed: without them most words fail, and the longer the word, the more. Between
+# the two kinds there is nothing to choose at lengths seen in training. One letter beyond,
+# sinusoidal positions still save some words; two letters beyond, both are lost. The table goes
+# on for ever, but the model has never been asked to read that part of it. Fixed waves make long
+# inputs *possible*. They do not make the model understand them. Codes of distance rather than
+# place do better there, which is why later models use them :cite:p:`shaw2018,su2021`.
 #
 # .. solution-end::
 #
 # .. admonition:: Where this differs
 #    :class: note
 #
-#    *From the paper:* its authors chose sines because they *might* extrapolate, and found learned rows
-#    as good within the training lengths :cite:p:`vaswani2017`; we test the first and agree with the
-#    second. *From the handouts:* they compare the two in words. *From common practice:* large models are
-#    trained at the lengths they are used at.
+#    *From the paper:* its authors chose sines because they *might* extrapolate, and found
+#    learned rows as good within the training lengths :cite:p:`vaswani2017`; we test the first
+#    and agree with the second. *From the handouts:* they compare the two in words. *From common
+#    practice:* large models are trained at the lengths they are used at.
 #
 # Summary
 # -------
 #
-# A code that is defined everywhere is necessary for long inputs and not sufficient. A model has to be
-# trained where it is used.
+# A code that is defined everywhere is necessary for long inputs and not sufficient. A model has
+# to be trained where it is used.
 #
 # Exercises
 # ---------
@@ -155,8 +165,9 @@ if profile() == "full":
 # .. exercise-start:: Which part is lost?
 #    :label: lengths-unseen
 #
-# *Medium.* A word of eight letters has nine source tokens. List the position rows that a model trained
-# on seven letters has never met, in the encoder and in the decoder. How long are the translations?
+# *Medium.* A word of eight letters has nine source tokens. List the position rows that a model
+# trained on seven letters has never met, in the encoder and in the decoder. How long are the
+# translations?
 #
 # .. exercise-end::
 #
@@ -164,15 +175,20 @@ if profile() == "full":
 #    :label: lengths-unseen-answer
 #    :class: dropdown
 #
-# The rows beyond the longest training source and the longest training input. They are few for one letter
-# more, so a smooth code can still help there.
+# The rows beyond the longest training source and the longest training input. They are few for
+# one letter more, so a smooth code can still help there.
 
 pairs = WordPairs(word for word in large_words() if "-" not in word)
 seen = pairs.source_lengths <= LONGEST + 1
-for name, lengths in {"encoder": pairs.source_lengths, "decoder": pairs.target_lengths}.items():
+for name, lengths in {
+    "encoder": pairs.source_lengths,
+    "decoder": pairs.target_lengths,
+}.items():
     known, needed = int(lengths[seen].max()), int(lengths.max())
     assert known < needed
-    print(f"{name}: rows 0 to {known - 1} are trained, rows up to {needed - 1} are needed")
+    print(
+        f"{name}: rows 0 to {known - 1} are trained, rows up to {needed - 1} are needed"
+    )
 
 # %%
 # .. solution-end::
@@ -182,4 +198,4 @@ for name, lengths in {"encoder": pairs.source_lengths, "decoder": pairs.target_l
 #
 # .. bibliography::
 #    :filter: docname in docnames
-#    :keyprefix: lengths-
+#    :list: bullet

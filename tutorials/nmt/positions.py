@@ -2,12 +2,12 @@ r"""
 Positions: what attention cannot see
 ====================================
 
-After this page you can prove that attention by itself ignores order, and derive what sines and cosines
-add that a one-hot code does not.
+After this page you can prove that attention by itself ignores order, and derive what sines and
+cosines add that a one-hot code does not.
 
-The left panel is the table of sinusoidal positions. The right one shows the dot product of two of its
-rows against the distance between them: near positions are alike, far ones are not, and it does not
-matter where the pair stands.
+The left panel is the table of sinusoidal positions. The right one shows the dot product of two
+of its rows against the distance between them: near positions are alike, far ones are not, and
+it does not matter where the pair stands.
 """
 
 import torch
@@ -32,11 +32,16 @@ left.set(xlabel="component", ylabel="position $t$")
 left.grid(False)
 figure.colorbar(image, ax=left)
 for t in (0, 20, 50):
-    right.plot(range(-t, length - t), similarity[t], label=f"from position {t}", alpha=0.8)
+    right.plot(
+        range(-t, length - t), similarity[t], label=f"from position {t}", alpha=0.8
+    )
 right.set(xlabel="distance", ylabel="cosine similarity", xlim=(-50, 50))
 right.legend()
 
-assert all(torch.allclose(similarity.diagonal(d), similarity[0, d], atol=1e-5) for d in range(length))
+assert all(
+    torch.allclose(similarity.diagonal(d), similarity[0, d], atol=1e-5)
+    for d in range(length)
+)
 
 # %%
 # The question
@@ -45,24 +50,26 @@ assert all(torch.allclose(similarity.diagonal(d), similarity[0, d], atol=1e-5) f
 # .. exercise-start:: Positions (2025, 2.1-3; 2023, 3.1-3)
 #    :label: n3
 #
-# The encoder adds to the embedding of each letter a fixed vector that depends on where the letter
-# stands, made of sines and cosines. Why is position needed at all? What do sines and cosines offer
-# that a :term:`one-hot` code of the position does not :cite:p:`handout2025,handout2023`?
+# The encoder adds to the embedding of each letter a fixed vector that depends on where the
+# letter stands, made of sines and cosines. Why is position needed at all? What do sines and
+# cosines offer that a :term:`one-hot` code of the position does not
+# :cite:p:`handout2025,handout2023`?
 #
 # .. exercise-end::
 #
 # .. admonition:: Try it first
 #    :class: tip
 #
-#    What would a model without positions do with *stop* and *spot*? Write down what you would need to
-#    change in a one-hot code to feed the model a word longer than any before.
+#    What would a model without positions do with *stop* and *spot*? Write down what you would
+#    need to change in a one-hot code to feed the model a word longer than any before.
 #
 # .. solution-start:: n3
 #    :label: n3-answer
 #    :class: dropdown
 #
-# **Why position is needed.** Without it, a word is a bag of letters. Self-attention averages over a
-# set, and a set has no order. With it, the same letter at two places is two different vectors.
+# **Why position is needed.** Without it, a word is a bag of letters. Self-attention averages
+# over a set, and a set has no order. With it, the same letter at two places is two different
+# vectors.
 #
 # .. prf:theorem:: Attention is permutation-equivariant
 #    :label: equivariance
@@ -73,10 +80,11 @@ assert all(torch.allclose(similarity.diagonal(d), similarity[0, d], atol=1e-5) f
 #
 # .. prf:proof::
 #
-#    Projections act row by row, so they commute with :math:`\Pi`: queries, keys and values become
-#    :math:`\Pi Q, \Pi K, \Pi V`. The scores become :math:`\Pi Q K^\top \Pi^\top`. A softmax along rows
-#    commutes with reordering rows and columns, so the weights become :math:`\Pi \alpha \Pi^\top`. Since
-#    :math:`\Pi^\top \Pi = I`, the result is :math:`\Pi \alpha \Pi^\top \Pi V = \Pi \alpha V`.
+#    Projections act row by row, so they commute with :math:`\Pi`: queries, keys and values
+#    become :math:`\Pi Q, \Pi K, \Pi V`. The scores become :math:`\Pi Q K^\top \Pi^\top`. A
+#    softmax along rows commutes with reordering rows and columns, so the weights become
+#    :math:`\Pi \alpha \Pi^\top`. Since :math:`\Pi^\top \Pi = I`, the result is :math:`\Pi
+#    \alpha \Pi^\top \Pi V = \Pi \alpha V`.
 #
 # Embeddings, the MLP and the residual connections also act row by row, so the theorem holds for a
 # whole encoder. Here it is in numbers, and here it breaks once positions are added.
@@ -91,13 +99,20 @@ def self_attention(X):
     return attention(X, X, X)[0]
 
 
-without = float((self_attention(X[:, order]) - self_attention(X)[:, order]).detach().abs().max())
+without = float(
+    (self_attention(X[:, order]) - self_attention(X)[:, order]).detach().abs().max()
+)
 X_at = X + P[:9]
 with_positions = float(
-    (self_attention(X[:, order] + P[:9]) - self_attention(X_at)[:, order]).detach().abs().max()
+    (self_attention(X[:, order] + P[:9]) - self_attention(X_at)[:, order])
+    .detach()
+    .abs()
+    .max()
 )
 assert without < 1e-6 < 1e-2 < with_positions
-print(f"A(ΠX) and ΠA(X) differ by {without:.1e} without positions, by {with_positions:.2f} with them")
+print(
+    f"A(ΠX) and ΠA(X) differ by {without:.1e} without positions, by {with_positions:.2f} with them"
+)
 
 # %%
 # The decoder looks at the encoder's output by attention too, and averages over it. So an encoder
@@ -115,7 +130,9 @@ anagrams = WordPairs([(word, "opstay") for word in ("stop", "spot", "post", "top
 batch = anagrams[torch.arange(4)]
 logits = model(batch.source, batch.inputs)[0].detach()
 assert torch.allclose(logits, logits[:1].expand_as(logits), atol=1e-5)
-print(f"logits of four anagrams differ by at most {float((logits - logits[:1]).abs().max()):.1e}")
+print(
+    f"logits of four anagrams differ by at most {float((logits - logits[:1]).abs().max()):.1e}"
+)
 
 # %%
 # **What sines and cosines offer.** Position :math:`t` is coded at :math:`H/2` wavelengths, from
@@ -128,8 +145,8 @@ print(f"logits of four anagrams differ by at most {float((logits - logits[:1]).a
 #    \omega_i = 10000^{-2i/H}, \qquad i = 0, \dots, H/2 - 1 .
 #
 # *Fixed width, any length.* A one-hot code of :math:`t` needs as many components as there are
-# positions. Each row of :eq:`sinusoidal-positions` has :math:`H`, whatever :math:`t` is, and the same
-# norm :math:`\sqrt{H/2}`.
+# positions. Each row of :eq:`sinusoidal-positions` has :math:`H`, whatever :math:`t` is, and
+# the same norm :math:`\sqrt{H/2}`.
 #
 # *Distance is visible.* Any two one-hot codes are :math:`\sqrt2` apart, next-door or not. By the
 # addition theorem,
@@ -141,14 +158,16 @@ print(f"logits of four anagrams differ by at most {float((logits - logits[:1]).a
 #
 # a function of the distance alone, which is the right panel above.
 #
-# *A shift is one linear map.* Take one wavelength. The pair :math:`(\sin\omega t, \cos\omega t)` is a
-# point on the circle, and :math:`\delta` steps later it has turned by :math:`\omega\delta`:
+# *A shift is one linear map.* Take one wavelength. The pair :math:`(\sin\omega t, \cos\omega
+# t)` is a point on the circle, and :math:`\delta` steps later it has turned by
+# :math:`\omega\delta`:
 #
 # .. math::
 #    :label: shift-is-rotation
 #
 #    \begin{pmatrix} \sin\omega(t + \delta) \\ \cos\omega(t + \delta) \end{pmatrix} =
-#    \begin{pmatrix} \cos\omega\delta & \sin\omega\delta \\ -\sin\omega\delta & \cos\omega\delta \end{pmatrix}
+#    \begin{pmatrix} \cos\omega\delta & \sin\omega\delta \\
+#    -\sin\omega\delta & \cos\omega\delta \end{pmatrix}
 #    \begin{pmatrix} \sin\omega t \\ \cos\omega t \end{pmatrix} .
 #
 # The matrix depends on :math:`\delta` and not on :math:`t`. A layer that has learned to look two
@@ -158,7 +177,9 @@ print(f"logits of four anagrams differ by at most {float((logits - logits[:1]).a
 def shift(delta, H):
     rate = 10000.0 ** (-torch.arange(0, H, 2, dtype=torch.float64) / H)
     cos, sin = (rate * delta).cos(), (rate * delta).sin()
-    blocks = torch.stack([torch.stack([cos, sin], -1), torch.stack([-sin, cos], -1)], -2)
+    blocks = torch.stack(
+        [torch.stack([cos, sin], -1), torch.stack([-sin, cos], -1)], -2
+    )
     return torch.block_diag(*blocks).float()  # (H, H)
 
 
@@ -174,22 +195,23 @@ assert torch.allclose(P.norm(dim=1), torch.full((length,), (H / 2) ** 0.5))
 # What this does not say
 # ----------------------
 #
-# The table goes on for ever, so a model *can* be given a word of any length. Whether it can do anything
-# with it is another matter. :doc:`lengths` trains models on short words and measures it.
+# The table goes on for ever, so a model *can* be given a word of any length. Whether it can do
+# anything with it is another matter. :doc:`lengths` trains models on short words and measures
+# it.
 #
 # .. admonition:: Where this differs
 #    :class: note
 #
-#    *From the paper* and *from the handouts:* nothing in the table :cite:p:`vaswani2017`. *From common
-#    practice:* rotary and relative positions act inside the scores, not on the embeddings
-#    :cite:p:`shaw2018,su2021`.
+#    *From the paper* and *from the handouts:* nothing in the table :cite:p:`vaswani2017`. *From
+#    common practice:* rotary and relative positions act inside the scores, not on the
+#    embeddings :cite:p:`shaw2018,su2021`.
 #
 # Summary
 # -------
 #
-# Attention is permutation-equivariant, so an encoder without positions cannot tell anagrams apart.
-# Sinusoidal positions have a fixed width and a constant norm, show distance as a dot product,
-# :eq:`position-similarity`, and turn a shift into a rotation, :eq:`shift-is-rotation`.
+# Attention is permutation-equivariant, so an encoder without positions cannot tell anagrams
+# apart. Sinusoidal positions have a fixed width and a constant norm, show distance as a dot
+# product, :eq:`position-similarity`, and turn a shift into a rotation, :eq:`shift-is-rotation`.
 #
 # Exercises
 # ---------
@@ -197,8 +219,8 @@ assert torch.allclose(P.norm(dim=1), torch.full((length,), (H / 2) ** 0.5))
 # .. exercise-start:: The slowest wave
 #    :label: positions-slowest
 #
-# *Easy.* Which component of the table at width 64 changes least over the first twenty positions, and
-# could it be left out for words?
+# *Easy.* Which component of the table at width 64 changes least over the first twenty
+# positions, and could it be left out for words?
 #
 # .. exercise-end::
 #
@@ -206,12 +228,14 @@ assert torch.allclose(P.norm(dim=1), torch.full((length,), (H / 2) ** 0.5))
 #    :label: positions-slowest-answer
 #    :class: dropdown
 #
-# The cosine of the slowest wave. It is nearly 1 throughout, so for words it is a constant that any
-# bias could supply. The table is made for texts of thousands of tokens.
+# The cosine of the slowest wave. It is nearly 1 throughout, so for words it is a constant that
+# any bias could supply. The table is made for texts of thousands of tokens.
 
 spread = P[:20].amax(dim=0) - P[:20].amin(dim=0)
 assert int(spread.argmin()) == H - 1
-print(f"component {int(spread.argmin())} varies by {float(spread.min()):.1e} over twenty positions")
+print(
+    f"component {int(spread.argmin())} varies by {float(spread.min()):.1e} over twenty positions"
+)
 
 # %%
 # .. solution-end::
@@ -219,8 +243,9 @@ print(f"component {int(spread.argmin())} varies by {float(spread.min()):.1e} ove
 # .. exercise-start:: A one-hot code shifts linearly too
 #    :label: positions-one-hot
 #
-# *Medium.* Find the matrix that takes the one-hot code of :math:`t` to that of :math:`t + \delta`.
-# What goes wrong at the end of the table, and why does the rotation not suffer from it?
+# *Medium.* Find the matrix that takes the one-hot code of :math:`t` to that of :math:`t +
+# \delta`. What goes wrong at the end of the table, and why does the rotation not suffer from
+# it?
 #
 # .. exercise-end::
 #
@@ -246,4 +271,4 @@ assert torch.allclose(shift(3, H) @ shift(3, H).T, torch.eye(H), atol=1e-6)
 #
 # .. bibliography::
 #    :filter: docname in docnames
-#    :keyprefix: positions-
+#    :list: bullet

@@ -3,23 +3,22 @@ Extension: the four runs at a better learning rate
 ==================================================
 
 This page is not in the handouts. After it you can tune a learning rate and a batch size without
-looking at the held-out words, and say which of the handouts' conclusions were about models and which
-were about tuning.
+looking at the held-out words, and say which of the handouts' conclusions were about models and
+which were about tuning.
 
-The figure is a small search: the wide model on the large list, a few epochs at each of eight settings.
-The handouts' own setting is the top left corner.
+The figure is a small search: the wide model on the large list, a few epochs at each of eight
+settings. The handouts' own setting is the top left corner.
 """
-
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from a3 import figures
-from a3.pig_latin import WordPairs, large_words, pig_latin, small_words
-from a3.sweeps import profile, run_all, train_translator
-from a3.training import History, Hyperparameters, train
+from a3.pig_latin import WordPairs, large_words, pig_latin
+from a3.sweeps import profile, run_all
+from a3.training import Hyperparameters, train
 from a3.translation import EncoderDecoder, translate
+from a3.translation_runs import four_runs
 
 full = profile() == "full"
 
@@ -29,7 +28,9 @@ def tune(learning_rate, batch_size, epochs):
     training, _ = WordPairs(large_words()).split(seed=0)
     fold, tuning = training.split(0.9, seed=1)
     model = EncoderDecoder(hidden=64, layers=3)
-    settings = Hyperparameters(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
+    settings = Hyperparameters(
+        epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
+    )
     return {"loss": train(model, fold, tuning, settings, progress=False).best_loss}
 
 
@@ -37,7 +38,11 @@ learning_rates, batch_sizes = (5e-4, 1e-3, 2e-3, 4e-3), (512, 128)
 search = run_all(
     tune,
     [
-        dict(learning_rate=learning_rate, batch_size=batch_size, epochs=4 if full else 1)
+        dict(
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            epochs=4 if full else 1,
+        )
         for batch_size in batch_sizes
         for learning_rate in learning_rates
     ],
@@ -48,8 +53,8 @@ best_rate, best_batch = learning_rates[at[1]], batch_sizes[at[0]]
 
 figure, ax = figures.subplots(
     figsize=(6, 2.4),
-    alt="""Loss on the tuning words after a few epochs, by learning rate and batch size. The handouts'
-    setting, the smallest rate with the largest batch, has the highest loss.""",
+    alt="""Loss on the tuning words after a few epochs, by learning rate and batch size. The
+    handouts' setting, the smallest rate with the largest batch, has the highest loss.""",
 )
 image = ax.imshow(losses, cmap="cividis_r", aspect="auto")
 for (row, column), loss in np.ndenumerate(losses):
@@ -63,7 +68,7 @@ ax.set_yticklabels(batch_sizes)
 ax.grid(False)
 figure.colorbar(image, ax=ax, label="loss (nats per token)")
 
-assert not full or losses.argmax() == 0  # the handouts' setting is the worst of the eight
+assert not full or losses.argmax() == 0  # the handouts' setting is the worst
 print(f"best of the search: learning rate {best_rate:g}, batch size {best_batch}")
 
 # %%
@@ -73,9 +78,8 @@ print(f"best of the search: learning rate {best_rate:g}, batch size {best_batch}
 # .. exercise-start:: Do the conclusions survive tuning?
 #    :label: tuned
 #
-# :doc:`The four runs <four_runs>` share one learning rate, chosen by the handouts. Tune the learning
-# rate and the batch size, and nothing else, on words that are neither trained on nor held out. Then
-# repeat the four runs. Is wider still better? Is more data still better? By how much?
+# :doc:`The four runs <four_runs>` share one learning rate, chosen by the handouts. Tune it and
+# the batch size, and nothing else, on words that are neither trained on nor held out. Then repeat the four runs. Is wider still better? Is more data still better? By how much?
 #
 # .. exercise-end::
 #
@@ -89,114 +93,87 @@ print(f"best of the search: learning rate {best_rate:g}, batch size {best_batch}
 #    :label: tuned-answer
 #    :class: dropdown
 #
-# Choosing the best of several settings on the held-out words makes their loss look better than it is:
-# the minimum of eight noisy numbers is low partly by luck. So the search above sees only training
-# words. We now repeat the four runs at its winner, with fewer epochs than the handouts allow. Each
-# takes a fraction of their time.
+# Choosing the best of several settings on the held-out words makes their loss look better than
+# it is: the minimum of eight noisy numbers is low partly by luck. So the search above sees only
+# training words. We now repeat the four runs at its winner, with no more epochs than the handouts
+# allow.
 
-SEEDS = (0, 1, 2)
-tuned = Hyperparameters(learning_rate=best_rate, batch_size=best_batch)
-RUNS = {
-    ("large", 64, 3): replace(tuned, epochs=25),
-    ("large", 32, 3): replace(tuned, epochs=20),
-    ("small", 32, 4): replace(tuned, epochs=50),
-    ("small", 64, 3): replace(tuned, epochs=50),
-}
-if not full:
-    RUNS = {run: replace(hp, epochs=2) for run, hp in RUNS.items()}
-settings = [
-    dict(words=words, hidden=hidden, layers=layers, hyperparameters=replace(hp, seed=seed))
-    for (words, hidden, layers), hp in RUNS.items()
-    for seed in SEEDS
-]
-runs = {}
-for setting, result in zip(settings, run_all(train_translator, settings), strict=True):
-    result["history"] = History(**result["history"])
-    runs.setdefault((setting["words"], setting["hidden"]), []).append(result)
+tuned = dict(learning_rate=best_rate, batch_size=best_batch)
+runs = four_runs(["large"], epochs=25 if full else 2, **tuned)
+runs |= four_runs(["small"], epochs=50 if full else 2, **tuned)
 
-table = pd.DataFrame(
+each = pd.DataFrame(
     {
         "word list": words,
         "width": hidden,
-        "lowest validation loss": np.median([r["history"].best_loss for r in results]),
-        "words exactly right": np.median([r["accuracy"] for r in results]),
-        "worst seed": min(r["accuracy"] for r in results),
-        "epochs": results[0]["history"].epochs,
-        "core seconds": np.median([r["history"].seconds[-1] for r in results]),
+        "validation loss": run.history.best_loss,
+        "words right": run.accuracy,
+        "epochs": run.history.epochs,
+        "core seconds": run.history.seconds[-1],
     }
-    for (words, hidden), results in runs.items()
+    for (words, hidden), of_seeds in runs.items()
+    for run in of_seeds
 )
-table.style.hide().format(precision=3).format(
-    "{:.1%}", subset=["words exactly right", "worst seed"]
-).format("{:.0f}", subset=["core seconds"])
+table = each.groupby(["word list", "width"], sort=False).median()
+table.reset_index().style.hide().format(precision=3).format(
+    precision=0, subset=["epochs", "core seconds"]
+)
 
 # %%
-# **What tuning changed.** Every loss is lower than at the handouts' setting, in less time. Both of the
-# handouts' conclusions keep their direction: wider is better, and more data is better. Their size does
-# not survive. At the handouts' rate the wide model was ahead partly because it learned faster per step;
-# the narrow one had not finished. Tuned, the narrow model on the large list passes the wide one on the
-# small list by a wide margin: data, not width, was the limit.
+# **What tuning changed.** Every loss is lower than at the handouts' setting, in less time. Both
+# of the handouts' conclusions keep their direction: wider is better, and more data is better.
+# Their size does not survive. At the handouts' rate the wide model was ahead partly because it
+# learned faster per step; the narrow one had not finished. Tuned, the narrow model on the large
+# list passes the wide one on the small list by a wide margin: data, not width, was the limit.
 
-
-def median(words, hidden, value):
-    return float(np.median([value(result) for result in runs[words, hidden]]))
-
-
-def loss(words, hidden):
-    return median(words, hidden, lambda r: r["history"].best_loss)
-
-
-def accuracy(words, hidden):
-    return median(words, hidden, lambda r: r["accuracy"])
-
-
+loss, right = table["validation loss"], table["words right"]
 if full:
     for words in ("small", "large"):
-        assert loss(words, 64) < loss(words, 32), "wider is still better"
+        assert loss[words, 64] < loss[words, 32]  # wider is still better
     for hidden in (32, 64):
-        assert loss("large", hidden) < loss("small", hidden), "more data is still better"
-    assert loss("large", 32) < loss("small", 64) / 2, "data was the limit"
-    assert accuracy("large", 64) >= 0.97
+        assert (
+            loss["large", hidden] < loss["small", hidden]
+        )  # more data is still better
+    assert loss["large", 32] < loss["small", 64] / 2  # data was the limit
+    assert right["large", 64] >= 0.97
 
 print(
-    f"width 64, large list: {accuracy('large', 64):.1%} of the held-out words exactly right, after "
-    f"{median('large', 64, lambda r: r['history'].seconds[-1]):.0f} seconds on one core"
+    f"width 64, large list: {right['large', 64]:.1%} of the held-out words exactly right, after "
+    f"{table['core seconds']['large', 64]:.0f} seconds on one core"
 )
 print(
-    f"width 32, large list: {loss('large', 32):.3f} nats per token; "
-    f"width 64, small list: {loss('small', 64):.3f}"
+    f"width 32, large list: {loss['large', 32]:.3f} nats per token; "
+    f"width 64, small list: {loss['small', 64]:.3f}"
 )
 
 # %%
 # And the sentence comes out right, in every seed:
 
 SENTENCE = "the air conditioning is working"
-for seed, result in enumerate(runs["large", 64]):
-    model = EncoderDecoder(hidden=64, layers=3)
-    model.load_state_dict(result["weights"])
-    print(f"seed {seed}: {translate(model, SENTENCE)}")
-    assert not full or translate(model, SENTENCE) == pig_latin(SENTENCE)
+for seed, run in enumerate(runs["large", 64]):
+    print(f"seed {seed}: {translate(run.model, SENTENCE)}")
+    assert not full or translate(run.model, SENTENCE) == pig_latin(SENTENCE)
 
 # %%
 # .. solution-end::
 #
-# Where this stops being true: the search covers eight settings of one model, over a few epochs, and
-# the other three runs borrow its winner. Each might do better with a search of its own, and a rate
-# that wins early need not win late.
+# Where this stops being true: the search covers eight settings of one model, over a few epochs,
+# and the other three runs borrow its winner. Each might do better with a search of its own, and
+# a rate that wins early need not win late.
 #
 # .. admonition:: Where this differs
 #    :class: note
 #
-#    *From the handouts:* learning rate, batch size, and fewer epochs; the models, the decay per epoch
-#    and the data are theirs. *From common practice:* rates are searched on a finer grid, with a warm-up
-#    and a decay to zero.
+#    *From the handouts:* learning rate, batch size, and fewer epochs; the models, the decay per
+#    epoch and the data are theirs. *From common practice:* rates are searched on a finer grid,
+#    with a warm-up and a decay to zero.
 #
 # Summary
 # -------
 #
-# Tune on words that are neither trained on nor held out. A better rate and smaller batches beat the
-# handouts' settings in a fraction of the time. The direction of their conclusions survives, the sizes do
-# not: a comparison at one shared learning rate measures tuning as well as models.
+# Tune on words that are neither trained on nor held out. A better rate and smaller batches beat
+# the handouts' settings in a fraction of the time. The direction of their conclusions survives,
+# the sizes do not: a comparison at one shared learning rate measures tuning as well as models.
 #
 # Exercises
 # ---------
@@ -204,8 +181,9 @@ for seed, result in enumerate(runs["large", 64]):
 # .. exercise-start:: What eight tries are worth
 #    :label: tuning-luck
 #
-# *Medium.* Eight settings are equally good, and each measured loss has independent Gaussian noise of
-# standard deviation :math:`\sigma`. By how much does the best of the eight look better than it is?
+# *Medium.* Eight settings are equally good, and each measured loss has independent Gaussian
+# noise of standard deviation :math:`\sigma`. By how much does the best of the eight look better
+# than it is?
 #
 # .. exercise-end::
 #
@@ -228,4 +206,4 @@ print(f"{luck:.3f} ± {error:.3f} standard deviations")
 #
 # .. bibliography::
 #    :filter: docname in docnames
-#    :keyprefix: tuning-
+#    :list: bullet

@@ -1,0 +1,124 @@
+"""The handouts' translation runs: their settings, and each run as one call that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from a3.pig_latin import WordPairs, large_words, small_words
+from a3.sweeps import run_all
+from a3.training import History, Hyperparameters, train
+from a3.translation import EncoderDecoder, exact_match
+
+__all__ = ["FOUR_RUNS", "TranslatorRun", "four_runs", "train_translator"]
+
+FOUR_RUNS = {
+    ("large", 64): (3, Hyperparameters(epochs=50, batch_size=512, patience=20)),
+    ("large", 32): (3, Hyperparameters(epochs=100, batch_size=512, patience=10)),
+    ("small", 32): (4, Hyperparameters(epochs=100, batch_size=64, patience=100)),
+    ("small", 64): (3, Hyperparameters(epochs=50, batch_size=64, patience=20)),
+}
+"""Word list and width of each run of the handouts, to its layers and hyperparameters."""
+
+
+class TranslatorRun(NamedTuple):
+    """What came out of one training run.
+
+    Attributes
+    ----------
+    model : EncoderDecoder
+        With the weights that validated best.
+    history : History
+    accuracy : float
+        Share of held-out words translated without a single wrong letter.
+    """
+
+    model: EncoderDecoder
+    history: History
+    accuracy: float
+
+
+def four_runs(
+    lists: Sequence[str] = ("large", "small"), seeds: Sequence[int] = (0, 1, 2), **changes: Any
+) -> dict[tuple[str, int], list[TranslatorRun]]:
+    """The handouts' four runs, several seeds each; what was trained before is not trained again.
+
+    Parameters
+    ----------
+    lists : sequence of {"small", "large"}
+        Leave one out for two runs.
+    seeds : sequence of int
+    **changes
+        Hyperparameters to set otherwise than the handouts do.
+
+    Returns
+    -------
+    dict
+        (word list, width) to one :class:`TranslatorRun` a seed.
+    """
+    settings = [
+        dict(
+            words=words,
+            hidden=hidden,
+            layers=layers,
+            hyperparameters=replace(hp, seed=seed, **changes),
+        )
+        for (words, hidden), (layers, hp) in FOUR_RUNS.items()
+        if words in lists
+        for seed in seeds
+    ]
+    runs: dict[tuple[str, int], list[TranslatorRun]] = {}
+    for setting, result in zip(settings, run_all(train_translator, settings), strict=True):
+        model = EncoderDecoder(setting["hidden"], setting["layers"])
+        model.load_state_dict(result["weights"])
+        run = TranslatorRun(model, History(**result["history"]), result["accuracy"])
+        runs.setdefault((setting["words"], setting["hidden"]), []).append(run)
+    return runs
+
+
+def train_translator(
+    words: str,
+    hidden: int,
+    layers: int,
+    hyperparameters: Hyperparameters,
+    checkpoint: Path | None = None,
+) -> dict[str, Any]:
+    """Train an encoder-decoder on four fifths of a word list and try it on the rest.
+
+    Parameters
+    ----------
+    words : {"small", "large"}
+        The list; its split, the initial weights and the order of the batches are
+        all drawn with ``hyperparameters.seed``.
+    hidden, layers : int
+        As for :class:`a3.translation.EncoderDecoder`.
+    hyperparameters : Hyperparameters
+    checkpoint : path-like, optional
+        As for :func:`a3.training.train`.
+
+    Returns
+    -------
+    dict
+        ``weights`` that validated best, ``history`` as a dict, and ``accuracy``, the
+        share of held-out words translated exactly.
+
+    Raises
+    ------
+    ValueError
+        If there is no such list.
+    """
+    lists = {"small": small_words, "large": large_words}
+    if words not in lists:
+        raise ValueError(f"words must be 'small' or 'large', got {words!r}")
+    training, validation = WordPairs(lists[words]()).split(seed=hyperparameters.seed)
+    model = EncoderDecoder(hidden, layers, seed=hyperparameters.seed)
+    history = train(
+        model, training, validation, hyperparameters, checkpoint=checkpoint, progress=False
+    )
+    return {
+        "weights": model.state_dict(),
+        "history": asdict(history),
+        "accuracy": exact_match(model, validation),
+    }
