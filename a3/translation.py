@@ -1,4 +1,4 @@
-"""The handouts' simplified transformer for translation, and greedy decoding."""
+"""The handouts' simplified transformer for translation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from a3.attention import CausalScaledDotAttention, ScaledDotAttention, SinusoidalPositions
-from a3.pig_latin import ALPHABET, EOS, IGNORE, SOS, Batch, WordPairs, decode, encode, pad
+from a3.pig_latin import ALPHABET
+from a3.word_pairs import IGNORE, Batch, WordPairs
 
 __all__ = [
     "AttentionMaps",
@@ -18,8 +19,6 @@ __all__ = [
     "Encoder",
     "EncoderDecoder",
     "EncoderLayer",
-    "exact_match",
-    "translate",
 ]
 
 
@@ -273,90 +272,3 @@ class EncoderDecoder(nn.Module):
         encoder = 8 * s * H**2 + 4 * s**2 * H + 3 * s**2
         decoder = 10 * t * H**2 + 4 * s * H**2 + 4 * t**2 * H + 3 * t**2 + 4 * t * s * H + 3 * t * s
         return float((len(self.encoder.layers) * (encoder + decoder) + 2 * t * V * H).sum())
-
-
-@torch.no_grad()
-def translate(
-    model: EncoderDecoder, text: str | list[str], max_length: int = 20, batch_size: int = 256
-) -> str | list[str]:
-    """Translate words greedily: at each step the likeliest character, until ``<EOS>``.
-
-    Many words are decoded side by side, and the keys and values of earlier
-    positions are kept rather than computed again.
-
-    Parameters
-    ----------
-    model : EncoderDecoder
-    text : str or list of str
-        A sentence, whose words are translated one by one; or a list of words.
-    max_length : int
-        Characters of a translation, at most.
-    batch_size : int
-        Words decoded side by side.
-
-    Returns
-    -------
-    str or list of str
-        As ``text``.
-
-    Raises
-    ------
-    ValueError
-        If there is no word, or a word has a character outside the alphabet.
-    """
-    if isinstance(text, str):
-        if not text.split():
-            raise ValueError("expected at least one word to translate, got an empty text")
-        return " ".join(translate(model, text.split(), max_length, batch_size))
-    if batch_size < 1 or max_length < 1:
-        raise ValueError(
-            f"batch_size and max_length must be at least 1, got {batch_size} and {max_length}"
-        )
-    model.eval()
-    tokens = [encode(word) for word in text]
-    by_length = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
-    translations = {}
-    for start in range(0, len(tokens), batch_size):
-        rows = by_length[start : start + batch_size]
-        decoded = _decode_greedily(model, [tokens[i] for i in rows], max_length)
-        translations |= zip(rows, map(decode, decoded), strict=True)
-    return [translations[i] for i in range(len(tokens))]
-
-
-def _decode_greedily(
-    model: EncoderDecoder, tokens: list[list[int]], max_length: int
-) -> list[list[int]]:
-    """Tokens of the translations of words of any lengths, decoded together."""
-    device = model.decoder.to_logits.weight.device
-    source = pad(tokens, EOS).to(device)  # (B, S)
-    lengths = torch.tensor([len(word) for word in tokens], device=device)
-    mask = (torch.arange(source.shape[1], device=device) < lengths[:, None])[:, None]  # (B, 1, S)
-    keys_and_values = model.decoder.project(model.encoder(source, mask)[0])
-    token = torch.full((len(tokens), 1), SOS, device=device)
-    ended = torch.zeros_like(token, dtype=torch.bool)
-    cache, written = None, []
-    for _ in range(max_length):
-        logits, _, cache = model.decoder(token, keys_and_values, mask, cache)
-        token = logits[:, -1:].argmax(dim=-1)  # (B, 1)
-        written.append(token)
-        ended |= token == EOS
-        if ended.all():
-            break
-    return torch.cat(written, dim=1).tolist()
-
-
-def exact_match(model: EncoderDecoder, pairs: WordPairs) -> float:
-    """Share of words that greedy decoding translates without a single wrong character.
-
-    Parameters
-    ----------
-    model : EncoderDecoder
-    pairs : WordPairs
-
-    Returns
-    -------
-    float
-        Between 0 and 1.
-    """
-    words, truth = zip(*pairs.pairs, strict=True)
-    return sum(map(str.__eq__, translate(model, list(words)), truth)) / len(truth)

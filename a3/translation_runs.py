@@ -7,10 +7,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from a3.pig_latin import WordPairs, large_words, small_words
+from a3.decoding import exact_match
+from a3.pig_latin import large_words, small_words
 from a3.sweeps import run_all
 from a3.training import History, Hyperparameters, train
-from a3.translation import EncoderDecoder, exact_match
+from a3.translation import EncoderDecoder
+from a3.word_pairs import WordPairs
 
 __all__ = ["FOUR_RUNS", "TranslatorRun", "four_runs", "train_translator"]
 
@@ -57,7 +59,14 @@ def four_runs(
     -------
     dict
         (word list, width) to one :class:`TranslatorRun` a seed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such list.
     """
+    if unknown := set(lists) - {words for words, _ in FOUR_RUNS}:
+        raise ValueError(f"lists must be 'small' or 'large', got {', '.join(map(repr, unknown))}")
     settings = [
         dict(
             words=words,

@@ -26,9 +26,11 @@ import torch
 from torch import nn
 
 from a3.attention import causal_mask
-from a3.pig_latin import EOS, SOS, WordPairs, decode, encode, large_words
+from a3.decoding import translate
+from a3.pig_latin import large_words
 from a3.training import Hyperparameters, train
-from a3.translation import EncoderDecoder, translate
+from a3.translation import EncoderDecoder
+from a3.word_pairs import EOS, SOS, WordPairs, decode, encode
 
 LAYERS = 3
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 from a3 import attention
-from a3.pig_latin import WordPairs
+from a3.word_pairs import WordPairs
 from a3.training import Hyperparameters
 
 LONGEST = 7

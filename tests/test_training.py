@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 
 import pytest
@@ -13,9 +14,10 @@ import torch
 from torch import nn
 
 import a3.training
-from a3.pig_latin import WordPairs
+from a3.decoding import exact_match, translate
 from a3.training import CheckpointError, History, Hyperparameters, evaluate, load, save, train
-from a3.translation import EncoderDecoder, exact_match, translate
+from a3.translation import EncoderDecoder
+from a3.word_pairs import WordPairs
 
 WORDS = ["a", "team", "quick", "string", "well-known", "you", "squid", "my", "ice", "oak"]
 HP = Hyperparameters(epochs=5, batch_size=3, learning_rate=3e-3)
@@ -374,19 +376,22 @@ def test_a_full_disk_is_reported_and_leaves_the_old_file(tmp_path, monkeypatch, 
     assert path.read_bytes() == content and os.listdir(tmp_path) == ["run.pt"]
 
 
-@pytest.fixture
+@contextmanager
 def small_files_only():
-    """No file may grow beyond some bytes, as on a full disk."""
+    """No file may grow beyond some bytes, as on a full disk; pytest's own log neither."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_checkpoint_that_does_not_fit_on_the_disk_is_reported(tmp_path, small_files_only):
+def test_a_checkpoint_that_does_not_fit_on_the_disk_is_reported(tmp_path):
     path = tmp_path / "run.pt"
     path.write_bytes(b"old")
-    with pytest.raises(CheckpointError, match=r"cannot write .*run\.pt: .*Free some space"):
+    reported = pytest.raises(CheckpointError, match=r"cannot write .*run\.pt: .*Free some space")
+    with reported, small_files_only():
         save({"new": torch.zeros(100_000)}, path)
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["run.pt"]
 

@@ -5,21 +5,14 @@ import torch
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-import a3.translation
 from a3.attention import positional_encoding
-from a3.pig_latin import ALPHABET, EOS, IGNORE, SOS, WordPairs, decode, encode
-from a3.translation import EncoderDecoder, exact_match, translate
+from a3.decoding import translate
+from a3.pig_latin import ALPHABET
+from a3.translation import EncoderDecoder
+from a3.word_pairs import IGNORE, WordPairs
 
 WORDS = ["a", "team", "quick", "string", "well-known", "you", "squid", "i", "conditioning"]
 SENTENCE = "the air conditioning is working"
-
-
-def sharpened(hidden=16, layers=2, **options):
-    """A model whose weights are large enough to decode unlike words unlike."""
-    model = EncoderDecoder(hidden, layers, **options)
-    with torch.no_grad():
-        model.decoder.to_logits.weight.mul_(5)
-    return model
 
 
 def gradients(model, batches):
@@ -110,70 +103,6 @@ def test_the_model_is_the_handouts_equations(word):
     assert [m.shape for m in maps.cross] == [(1, T, S)] * 3
 
 
-def decode_naively(model, word, max_length):
-    """Greedy decoding of one word by running the whole model on each longer prefix."""
-    source, written = torch.tensor([encode(word)]), [SOS]
-    while len(written) <= max_length and written[-1] != EOS:
-        logits, _ = model(source, torch.tensor([written]))
-        written.append(int(logits[0, -1].argmax()))
-    return decode(written)
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_cached_batched_decoding_equals_decoding_each_word_from_its_whole_prefix(seed):
-    model = sharpened(seed=seed)
-    expected = [decode_naively(model, word, max_length=12) for word in WORDS]
-    assert len(set(expected)) > 3  # the words are told apart
-    assert translate(model, WORDS, max_length=12) == expected
-    assert translate(model, WORDS, max_length=12, batch_size=2) == expected
-    assert [translate(model, [word], max_length=12)[0] for word in WORDS] == expected
-
-
-def test_decoding_stops_at_the_end_token_whether_or_not_others_have_ended():
-    model = sharpened(seed=1)
-    with torch.no_grad():
-        model.decoder.to_logits.bias[EOS] += 6
-    expected = [decode_naively(model, word, max_length=12) for word in WORDS]
-    assert len({len(word) for word in expected}) > 1 and min(map(len, expected)) < 12
-    assert translate(model, WORDS, max_length=12) == expected
-
-
-@pytest.mark.parametrize("max_length", [1, 5, 20])
-def test_a_translation_has_at_most_max_length_characters(max_length):
-    model = sharpened()
-    with torch.no_grad():
-        model.decoder.to_logits.bias[: len(ALPHABET)] += 50  # never ends
-    assert {len(word) for word in translate(model, WORDS, max_length)} == {max_length}
-
-
-def test_a_sentence_is_translated_word_by_word_in_its_order():
-    model = sharpened()
-    assert translate(model, f"  {SENTENCE}\n") == " ".join(translate(model, SENTENCE.split()))
-    assert translate(model, []) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "at least one word to translate"),
-        (" \n", "at least one word to translate"),
-        ("The air", "'The' has 'T'"),
-        (["air", ""], "a word must not be empty"),
-        (["ai r"], "'ai r' has ' '"),
-        ("well- known", "empty part beside a hyphen"),
-    ],
-)
-def test_a_text_that_cannot_be_translated_is_refused(text, message):
-    with pytest.raises(ValueError, match=message):
-        translate(EncoderDecoder(8, 1), text)
-
-
-@pytest.mark.parametrize("options", [{"max_length": 0}, {"batch_size": 0}])
-def test_decoding_with_no_length_or_batch_is_refused(options):
-    with pytest.raises(ValueError, match="must be at least 1"):
-        translate(EncoderDecoder(8, 1), "team", **options)
-
-
 def test_a_word_or_a_translation_longer_than_the_position_table_is_refused():
     model = EncoderDecoder(8, 1, max_length=10)
     with pytest.raises(ValueError, match=r"13 tokens is longer than the position table \(10\)"):
@@ -217,22 +146,6 @@ def test_an_untrained_models_loss_is_about_that_of_guessing():
     total, tokens = EncoderDecoder(32, 2).loss(batch)
     assert tokens == batch.tokens
     assert 2.5 < total.item() / tokens < 5  # log(29) = 3.4
-
-
-def test_exact_match_is_the_share_of_words_without_a_wrong_character(monkeypatch):
-    pairs = WordPairs(["team", "my", "quick", "well-known"])
-    guesses = {"team": "eamtay", "my": "ymayy", "quick": "ickqua", "well-known": "ellway-ownknay"}
-    monkeypatch.setattr(
-        a3.translation, "translate", lambda model, words: [guesses[word] for word in words]
-    )
-    assert exact_match(None, pairs) == 0.5
-
-
-def test_exact_match_of_what_a_model_says_itself_is_one():
-    model = sharpened(seed=1)
-    own = WordPairs(zip(WORDS, translate(model, WORDS), strict=True))
-    assert exact_match(model, own) == 1
-    assert exact_match(model, WordPairs(WORDS)) == 0
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_gives_others():

@@ -1,10 +1,10 @@
 import pytest
 
 import a3.translation_runs
-from a3.pig_latin import WordPairs
+from a3.decoding import exact_match
 from a3.training import Hyperparameters, evaluate
-from a3.translation import exact_match
 from a3.translation_runs import FOUR_RUNS, four_runs, train_translator
+from a3.word_pairs import WordPairs
 
 WORDS = ["team", "quick", "string", "my", "you", "well", "a", "i", "shop", "oak"]
 
@@ -60,3 +60,5 @@ def test_one_list_can_be_left_out():
 def test_an_unknown_list_is_refused():
     with pytest.raises(ValueError, match="'small' or 'large', got 'medium'"):
         train_translator("medium", 8, 1, Hyperparameters())
+    with pytest.raises(ValueError, match="'small' or 'large', got 'medium'"):
+        four_runs(["medium"])

@@ -204,7 +204,7 @@ assert jacobian_norm(1024, 1) < 0.25 * jacobian_norm(1024, 1 / math.sqrt(1024))
 # afterwards.
 #
 # .. admonition:: Where this differs
-#    :class: note
+#    :class: differs
 #
 #    *From the paper:* one head, biases in the projections, no output projection. *From the
 #    handouts:* they return the weights with keys along the rows, :math:`(B, T, k)`; we return

@@ -13,8 +13,8 @@ import torch
 
 from a3 import figures
 from a3.attention import CausalScaledDotAttention, ScaledDotAttention
-from a3.pig_latin import WordPairs
 from a3.translation import EncoderDecoder
+from a3.word_pairs import WordPairs
 
 T, H = 7, 32
 torch.manual_seed(0)
@@ -167,7 +167,7 @@ print(
 # encoder, has nothing to keep. Every new letter would change every annotation.
 #
 # .. admonition:: Where this differs
-#    :class: note
+#    :class: differs
 #
 #    *From the paper:* nothing :cite:p:`vaswani2017`. *From the handouts:* they add a large
 #    finite number; we set :math:`-\infty`, and the first exercise shows why. *From common

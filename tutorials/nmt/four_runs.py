@@ -16,10 +16,11 @@ import pandas as pd
 import torch
 
 from a3 import figures
-from a3.pig_latin import WordPairs, pig_latin
+from a3.decoding import translate
+from a3.pig_latin import pig_latin
 from a3.sweeps import profile
-from a3.translation import translate
 from a3.translation_runs import FOUR_RUNS, four_runs
+from a3.word_pairs import WordPairs
 
 full = profile() == "full"
 runs = four_runs() if full else four_runs(epochs=3)
@@ -186,7 +187,7 @@ for (words, hidden), of_seeds in runs.items():
 
 # %%
 # .. admonition:: Where this differs
-#    :class: note
+#    :class: differs
 #
 #    *From the paper:* one head, no normalisation, no dropout, a one-layer MLP as wide as the
 #    model :cite:p:`vaswani2017`. *From the handouts' starter:* it batches only words of exactly

@@ -17,10 +17,12 @@ import torch
 from torch import nn
 
 from a3 import figures
-from a3.pig_latin import WordPairs, large_words
+from a3.decoding import translate
+from a3.pig_latin import large_words
 from a3.sweeps import profile, run_all
 from a3.training import Hyperparameters, train
-from a3.translation import EncoderDecoder, translate
+from a3.translation import EncoderDecoder
+from a3.word_pairs import WordPairs
 
 
 class NoPositions(nn.Module):
@@ -146,7 +148,7 @@ if profile() == "full":
 # .. solution-end::
 #
 # .. admonition:: Where this differs
-#    :class: note
+#    :class: differs
 #
 #    *From the paper:* its authors chose sines because they *might* extrapolate, and found
 #    learned rows as good within the training lengths :cite:p:`vaswani2017`; we test the first

@@ -15,8 +15,8 @@ from torch import nn
 
 from a3 import figures
 from a3.attention import ScaledDotAttention, positional_encoding
-from a3.pig_latin import WordPairs
 from a3.translation import EncoderDecoder
+from a3.word_pairs import WordPairs
 
 H, length = 64, 100
 P = positional_encoding(length, H)
@@ -200,7 +200,7 @@ assert torch.allclose(P.norm(dim=1), torch.full((length,), (H / 2) ** 0.5))
 # it.
 #
 # .. admonition:: Where this differs
-#    :class: note
+#    :class: differs
 #
 #    *From the paper* and *from the handouts:* nothing in the table :cite:p:`vaswani2017`. *From
 #    common practice:* rotary and relative positions act inside the scores, not on the

@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 
 from a3 import figures
-from a3.pig_latin import WordPairs, large_words, pig_latin
+from a3.decoding import translate
+from a3.pig_latin import large_words, pig_latin
 from a3.sweeps import profile, run_all
 from a3.training import Hyperparameters, train
-from a3.translation import EncoderDecoder, translate
+from a3.translation import EncoderDecoder
 from a3.translation_runs import four_runs
+from a3.word_pairs import WordPairs
 
 full = profile() == "full"
 
@@ -79,7 +81,8 @@ print(f"best of the search: learning rate {best_rate:g}, batch size {best_batch}
 #    :label: tuned
 #
 # :doc:`The four runs <four_runs>` share one learning rate, chosen by the handouts. Tune it and
-# the batch size, and nothing else, on words that are neither trained on nor held out. Then repeat the four runs. Is wider still better? Is more data still better? By how much?
+# the batch size, and nothing else, on words that are neither trained on nor held out. Then
+# repeat the four runs. Is wider still better? Is more data still better? By how much?
 #
 # .. exercise-end::
 #
@@ -162,7 +165,7 @@ for seed, run in enumerate(runs["large", 64]):
 # a rate that wins early need not win late.
 #
 # .. admonition:: Where this differs
-#    :class: note
+#    :class: differs
 #
 #    *From the handouts:* learning rate, batch size, and fewer epochs; the models, the decay per
 #    epoch and the data are theirs. *From common practice:* rates are searched on a finer grid,

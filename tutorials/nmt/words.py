@@ -16,10 +16,11 @@ import torch
 from torch.nn import functional as F
 
 from a3 import figures
-from a3.pig_latin import WordPairs, large_words, small_words
+from a3.decoding import translate
+from a3.pig_latin import large_words, small_words
 from a3.sweeps import profile
-from a3.translation import translate
 from a3.translation_runs import four_runs
+from a3.word_pairs import WordPairs
 
 full = profile() == "full"
 runs = four_runs() if full else four_runs(epochs=3)
@@ -130,7 +131,7 @@ for (words, hidden), of_seeds in runs.items():
 # .. solution-end::
 #
 # .. admonition:: Where this differs
-#    :class: note
+#    :class: differs
 #
 #    *From the handouts:* they ask for losses and show a few translations; we count all of them.
 #    *From common practice:* translation is scored by overlap with a reference, since no single
