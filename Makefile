@@ -50,5 +50,5 @@ help:
 	  { echo "a3 needs Python 3.11 or newer. Name one with: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q -U -c constraints.txt pip
-	$(BIN)/python -m pip install -q -c constraints.txt --build-constraint constraints.txt -e '.[docs,test,bench]'
+	$(BIN)/python -m pip install -q --no-compile -c constraints.txt --build-constraint constraints.txt -e '.[docs,test,bench]'
 	@touch $@

@@ -48,6 +48,7 @@ sphinx_gallery_conf = {
     "ignore_repr_types": r"matplotlib",
     "image_scrapers": ("book.save_figures",),
     "reset_modules": ("matplotlib",),
+    "within_subsection_order": "FileNameSortKey",  # four_runs trains for words
     "doc_module": ("a3",),
     "remove_config_comments": True,
     "show_memory": False,
@@ -79,6 +80,7 @@ togglebutton_hint_hide = "Hide"
 
 # -- Reference of the package ----------------------------------------------------------------------
 autodoc_member_order = "bysource"
+autodoc_default_options = {"no-value": True}  # a long table of settings does not fit a telephone
 autodoc_typehints = "none"  # the docstrings give types with their shapes
 numpydoc_show_class_members = False
 # Nothing is fetched while building, so only our own names can be resolved, and all of them must be.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,14 +43,16 @@ class TranslatorRun(NamedTuple):
 
 
 def four_runs(
-    lists: Sequence[str] = ("large", "small"), seeds: Sequence[int] = (0, 1, 2), **changes: Any
+    which: Iterable[tuple[str, int]] | None = None,
+    seeds: Sequence[int] = (0, 1, 2),
+    **changes: Any,
 ) -> dict[tuple[str, int], list[TranslatorRun]]:
     """The handouts' four runs, several seeds each; what was trained before is not trained again.
 
     Parameters
     ----------
-    lists : sequence of {"small", "large"}
-        Leave one out for two runs.
+    which : iterable of (str, int), optional
+        Word list and width of the runs wanted, longest first; all four by default.
     seeds : sequence of int
     **changes
         Hyperparameters to set otherwise than the handouts do.
@@ -63,10 +65,11 @@ def four_runs(
     Raises
     ------
     ValueError
-        If there is no such list.
+        If the handouts have no such run.
     """
-    if unknown := set(lists) - {words for words, _ in FOUR_RUNS}:
-        raise ValueError(f"lists must be 'small' or 'large', got {', '.join(map(repr, unknown))}")
+    which = list(FOUR_RUNS if which is None else which)
+    if unknown := set(which) - FOUR_RUNS.keys():
+        raise ValueError(f"expected runs among {list(FOUR_RUNS)}, got {sorted(unknown)}")
     settings = [
         dict(
             words=words,
@@ -74,8 +77,8 @@ def four_runs(
             layers=layers,
             hyperparameters=replace(hp, seed=seed, **changes),
         )
-        for (words, hidden), (layers, hp) in FOUR_RUNS.items()
-        if words in lists
+        for words, hidden in which
+        for layers, hp in [FOUR_RUNS[words, hidden]]
         for seed in seeds
     ]
     runs: dict[tuple[str, int], list[TranslatorRun]] = {}

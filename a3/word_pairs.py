@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
@@ -43,8 +44,8 @@ def decode(tokens: Iterable[int]) -> str:
 
 def pad(sequences: list[list[int]], value: int) -> Tensor:
     """Sequences of tokens as one (N, longest) tensor, filled up with ``value``."""
-    tensors = [torch.tensor(sequence) for sequence in sequences]
-    return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value)
+    columns = zip_longest(*sequences, fillvalue=value)
+    return torch.tensor(list(columns)).T.contiguous()
 
 
 @dataclass(frozen=True)

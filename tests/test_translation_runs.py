@@ -53,12 +53,12 @@ def test_each_run_has_one_model_a_seed_with_its_history_and_its_accuracy():
     assert exact_match(run.model, held_out) == run.accuracy
 
 
-def test_one_list_can_be_left_out():
-    assert list(four_runs(lists=("small",), seeds=(0,), epochs=1)) == [("small", 6)]
+def test_runs_can_be_left_out():
+    assert list(four_runs([("small", 6)], seeds=(0,), epochs=1)) == [("small", 6)]
 
 
-def test_an_unknown_list_is_refused():
+def test_an_unknown_list_or_run_is_refused():
     with pytest.raises(ValueError, match="'small' or 'large', got 'medium'"):
         train_translator("medium", 8, 1, Hyperparameters())
-    with pytest.raises(ValueError, match="'small' or 'large', got 'medium'"):
-        four_runs(["medium"])
+    with pytest.raises(ValueError, match=r"expected runs among .* got \[\('medium', 32\)\]"):
+        four_runs([("medium", 32)])

@@ -136,7 +136,6 @@ with torch.no_grad():
 
 for name, other in {
     "the five lines above": attend(Q, K, V)[0],
-    "a3.attention.scaled_dot_attention": scaled_dot_attention(Q, K, V)[0],
     "torch's scaled_dot_product_attention": F.scaled_dot_product_attention(Q, K, V),
     "torch's MultiheadAttention, one head": multihead(queries, keys, values)[0],
 }.items():
@@ -180,15 +179,11 @@ assert torch.allclose(one, context[:, 0], atol=1e-6)
 
 def jacobian_norm(H, scale):
     generator = torch.Generator().manual_seed(0)
-    scores = torch.randn(2_000, 1, H, generator=generator) @ torch.randn(
-        2_000, H, 16, generator=generator
-    )
-    weights = (scores * scale).softmax(dim=-1).squeeze(1)  # (2000, 16)
-    return float(
-        (weights.diag_embed() - weights[:, :, None] * weights[:, None])
-        .norm(dim=(1, 2))
-        .mean()
-    )
+    q = torch.randn(2_000, 1, H, generator=generator)
+    k = torch.randn(2_000, 16, H, generator=generator)
+    weights = (q @ k.mT * scale).softmax(dim=-1).squeeze(1)  # (2000, 16)
+    jacobian = weights.diag_embed() - weights[:, :, None] * weights[:, None]
+    return float(jacobian.norm(dim=(1, 2)).mean())
 
 
 for H in (4, 64, 1024):

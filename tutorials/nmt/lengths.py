@@ -69,7 +69,7 @@ def by_length(kind, hyperparameters):
     return {"accuracy": [float(right[letters == n].mean()) for n in LENGTHS]}
 
 
-kinds, epochs = ("sinusoidal", "one-hot", "none"), 10 if profile() == "full" else 2
+kinds, epochs = ("sinusoidal", "one-hot", "none"), 8 if profile() == "full" else 2
 recipes = [
     Hyperparameters(epochs=epochs, batch_size=128, learning_rate=3e-3, seed=seed)
     for seed in range(3)
@@ -125,25 +125,22 @@ for kind, runs in accuracy.items():
         f"{np.median(runs[:, LONGEST - 1]):.0%} with one letter more, "
         f"{np.median(runs[:, far]):.0%} beyond"
     )
+at_seven = {kind: np.median(runs[:, short]) for kind, runs in accuracy.items()}
+at_eight = {kind: np.median(runs[:, LONGEST - 1]) for kind, runs in accuracy.items()}
 if profile() == "full":
-    for kind in ("sinusoidal", "one-hot"):
-        assert (
-            np.median(accuracy[kind][:, short]) > 0.8 > 0.6 > accuracy["none"].max()
-        )
-        assert accuracy[kind][:, far].max() < 0.1, (
-            "no kind of position reaches longer words"
-        )
-    assert np.median(accuracy["sinusoidal"][:, LONGEST - 1]) > np.median(
-        accuracy["one-hot"][:, LONGEST - 1]
-    )
+    assert min(at_seven["sinusoidal"], at_seven["one-hot"]) > 0.75
+    assert abs(at_seven["sinusoidal"] - at_seven["one-hot"]) < 0.1
+    assert accuracy["none"].max() < 0.6
+    assert at_eight["sinusoidal"] > at_eight["one-hot"]
+    assert max(runs[:, far].max() for runs in accuracy.values()) < 0.1
 
 # %%
-# Positions are needed: without them most words fail, and the longer the word, the more. Between
-# the two kinds there is nothing to choose at lengths seen in training. One letter beyond,
+# Positions are needed: without them most words fail, and the longer the word, the more. At
+# lengths seen in training the two kinds of position differ little. One letter beyond,
 # sinusoidal positions still save some words; two letters beyond, both are lost. The table goes
 # on for ever, but the model has never been asked to read that part of it. Fixed waves make long
-# inputs *possible*. They do not make the model understand them. Codes of distance rather than
-# place do better there, which is why later models use them :cite:p:`shaw2018,su2021`.
+# inputs *possible*. They do not make the model understand them. Codes of distance in place of
+# position are a later attempt at that :cite:p:`shaw2018,su2021`.
 #
 # .. solution-end::
 #
@@ -188,9 +185,7 @@ for name, lengths in {
 }.items():
     known, needed = int(lengths[seen].max()), int(lengths.max())
     assert known < needed
-    print(
-        f"{name}: rows 0 to {known - 1} are trained, rows up to {needed - 1} are needed"
-    )
+    print(f"{name}: rows 0 to {known - 1} are trained, rows up to {needed - 1} are needed")
 
 # %%
 # .. solution-end::

@@ -133,7 +133,8 @@ for (words, hidden), of_seeds in runs.items():
 # .. admonition:: Where this differs
 #    :class: differs
 #
-#    *From the handouts:* they ask for losses and show a few translations; we count all of them.
+#    *From the handouts* :cite:p:`handout2025,handout2023`: they ask for losses and show a few
+#    translations; we count all of them.
 #    *From common practice:* translation is scored by overlap with a reference, since no single
 #    answer is right. Here one is.
 #
