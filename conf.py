@@ -80,7 +80,6 @@ togglebutton_hint_hide = "Hide"
 
 # -- Reference of the package ----------------------------------------------------------------------
 autodoc_member_order = "bysource"
-autodoc_default_options = {"no-value": True}  # a long table of settings does not fit a telephone
 autodoc_typehints = "none"  # the docstrings give types with their shapes
 numpydoc_show_class_members = False
 # Nothing is fetched while building, so only our own names can be resolved, and all of them must be.

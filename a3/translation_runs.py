@@ -14,7 +14,7 @@ from a3.training import History, Hyperparameters, train
 from a3.translation import EncoderDecoder
 from a3.word_pairs import WordPairs
 
-__all__ = ["FOUR_RUNS", "TranslatorRun", "four_runs", "train_translator"]
+__all__ = ["FOUR_RUNS", "TranslatorRun", "four_runs", "train_translator", "translators"]
 
 FOUR_RUNS = {
     ("large", 64): (3, Hyperparameters(epochs=50, batch_size=512, patience=20)),
@@ -22,7 +22,10 @@ FOUR_RUNS = {
     ("small", 32): (4, Hyperparameters(epochs=100, batch_size=64, patience=100)),
     ("small", 64): (3, Hyperparameters(epochs=50, batch_size=64, patience=20)),
 }
-"""Word list and width of each run of the handouts, to its layers and hyperparameters."""
+"""Word list and width of each run of the handouts, to its layers and hyperparameters.
+
+:meta hide-value:
+"""
 
 
 class TranslatorRun(NamedTuple):
@@ -43,16 +46,12 @@ class TranslatorRun(NamedTuple):
 
 
 def four_runs(
-    which: Iterable[tuple[str, int]] | None = None,
-    seeds: Sequence[int] = (0, 1, 2),
-    **changes: Any,
+    seeds: Sequence[int] = (0, 1, 2), **changes: Any
 ) -> dict[tuple[str, int], list[TranslatorRun]]:
-    """The handouts' four runs, several seeds each; what was trained before is not trained again.
+    """The handouts' four runs, several seeds each.
 
     Parameters
     ----------
-    which : iterable of (str, int), optional
-        Word list and width of the runs wanted, longest first; all four by default.
     seeds : sequence of int
     **changes
         Hyperparameters to set otherwise than the handouts do.
@@ -60,27 +59,36 @@ def four_runs(
     Returns
     -------
     dict
-        (word list, width) to one :class:`TranslatorRun` a seed.
-
-    Raises
-    ------
-    ValueError
-        If the handouts have no such run.
+        As :func:`translators`.
     """
-    which = list(FOUR_RUNS if which is None else which)
-    if unknown := set(which) - FOUR_RUNS.keys():
-        raise ValueError(f"expected runs among {list(FOUR_RUNS)}, got {sorted(unknown)}")
-    settings = [
+    return translators(
         dict(
             words=words,
             hidden=hidden,
             layers=layers,
-            hyperparameters=replace(hp, seed=seed, **changes),
+            hyperparameters=replace(hyperparameters, seed=seed, **changes),
         )
-        for words, hidden in which
-        for layers, hp in [FOUR_RUNS[words, hidden]]
+        for (words, hidden), (layers, hyperparameters) in FOUR_RUNS.items()
         for seed in seeds
-    ]
+    )
+
+
+def translators(
+    settings: Iterable[dict[str, Any]],
+) -> dict[tuple[str, int], list[TranslatorRun]]:
+    """Train a translator with each of ``settings``; what was trained before is not trained again.
+
+    Parameters
+    ----------
+    settings : iterable of dict
+        Arguments of :func:`train_translator`, the longest runs first.
+
+    Returns
+    -------
+    dict
+        (word list, width) to its runs, in the order of ``settings``.
+    """
+    settings = list(settings)
     runs: dict[tuple[str, int], list[TranslatorRun]] = {}
     for setting, result in zip(settings, run_all(train_translator, settings), strict=True):
         model = EncoderDecoder(setting["hidden"], setting["layers"])

@@ -3,7 +3,7 @@ import pytest
 import a3.translation_runs
 from a3.decoding import exact_match
 from a3.training import Hyperparameters, evaluate
-from a3.translation_runs import FOUR_RUNS, four_runs, train_translator
+from a3.translation_runs import FOUR_RUNS, four_runs, train_translator, translators
 from a3.word_pairs import WordPairs
 
 WORDS = ["team", "quick", "string", "my", "you", "well", "a", "i", "shop", "oak"]
@@ -53,12 +53,18 @@ def test_each_run_has_one_model_a_seed_with_its_history_and_its_accuracy():
     assert exact_match(run.model, held_out) == run.accuracy
 
 
-def test_runs_can_be_left_out():
-    assert list(four_runs([("small", 6)], seeds=(0,), epochs=1)) == [("small", 6)]
+def test_runs_with_settings_of_ones_own_come_in_their_order():
+    hyperparameters = Hyperparameters(epochs=1, batch_size=4)
+    setting = dict(words="small", hidden=6, layers=1, hyperparameters=hyperparameters)
+    runs = translators([setting, setting | {"hidden": 8}, setting])
+    assert [(run, len(seeds)) for run, seeds in runs.items()] == [
+        (("small", 6), 2),
+        (("small", 8), 1),
+    ]
+    first, again = runs["small", 6]
+    assert first.history.valid_loss == again.history.valid_loss
 
 
-def test_an_unknown_list_or_run_is_refused():
+def test_an_unknown_list_is_refused():
     with pytest.raises(ValueError, match="'small' or 'large', got 'medium'"):
         train_translator("medium", 8, 1, Hyperparameters())
-    with pytest.raises(ValueError, match=r"expected runs among .* got \[\('medium', 32\)\]"):
-        four_runs([("medium", 32)])

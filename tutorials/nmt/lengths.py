@@ -69,7 +69,7 @@ def by_length(kind, hyperparameters):
     return {"accuracy": [float(right[letters == n].mean()) for n in LENGTHS]}
 
 
-kinds, epochs = ("sinusoidal", "one-hot", "none"), 8 if profile() == "full" else 2
+kinds, epochs = ("sinusoidal", "one-hot", "none"), 7 if profile() == "full" else 2
 recipes = [
     Hyperparameters(epochs=epochs, batch_size=128, learning_rate=3e-3, seed=seed)
     for seed in range(3)
