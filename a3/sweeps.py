@@ -96,9 +96,8 @@ def run_all(
     failed, unsaved = [], []
     with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
         done = joblib.Parallel(return_as="generator_unordered")(jobs)
-        for i, result, error in tqdm(
-            done, "runs", total=len(missing), disable=not progress, leave=False
-        ):
+        hidden = {} if progress else {"disable": True}  # else as TQDM_DISABLE says
+        for i, result, error in tqdm(done, "runs", total=len(missing), leave=False, **hidden):
             results[i] = result
             if error:
                 (failed if result is None else unsaved).append(f"{settings[i]}: {error}")

@@ -183,14 +183,16 @@ for word, truth in (held_out["large"].pairs[i] for i in order):
 #    :label: words-place-answer
 #    :class: dropdown
 #
-# We average over the words that are long enough to have a token there.
+# We average over the words that are long enough to have a token there. The first letter, which is
+# where the cut is decided, is the easiest.
 
 batch = held_out["large"][torch.arange(len(held_out["large"]))]
 with torch.no_grad():
     logits, _ = model(batch.source, batch.inputs, batch.source_mask)
 each = F.cross_entropy(logits.mT, batch.targets, reduction="none")  # (N, T)
 mean = each.sum(dim=0) / (batch.targets >= 0).sum(dim=0)
-for t in range(0, 14):
+assert not full or int(mean[:14].argmin()) == 0
+for t in range(14):
     print(f"token {t + 1:2}: {mean[t]:.3f} nats")
 
 # %%
