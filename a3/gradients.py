@@ -1,0 +1,265 @@
+"""How gradients pass through depth: scalar chains of ReLUs, and recurrent networks.
+
+A derivative here is that of the whole map from input to output. It is never put together from a
+bound or from layer factors that assume the answer; those are computed beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.func import jacrev, vmap
+
+__all__ = [
+    "jacobian_bound",
+    "relu_chain",
+    "relu_chain_bound",
+    "relu_chain_derivative",
+    "rnn",
+    "rnn_jacobian",
+]
+
+
+def relu_chain(x: Tensor, weights: Tensor) -> Tensor:
+    r"""A network of one unit a layer: :math:`h_i = \max(0, w_i h_{i-1})`, from :math:`h_0 = x`.
+
+    Parameters
+    ----------
+    x : Tensor, shape (...)
+        Inputs.
+    weights : Tensor, shape (..., n)
+        The weights :math:`w_1, …, w_n`, first layer first; n may be 0.
+
+    Returns
+    -------
+    Tensor, shape (...)
+        :math:`f(x) = h_n`; shapes are broadcast.
+
+    Raises
+    ------
+    ValueError
+        If ``weights`` has no axis of layers, or something is not finite.
+
+    References
+    ----------
+    Equation :eq:`relu-chain` of the book; questions 1.1.1 and 1.1.2 (2025).
+    """
+    _check_weights(weights)
+    _check_finite(x=x)
+    h = x.expand(torch.broadcast_shapes(x.shape, weights.shape[:-1]))
+    for w in weights.unbind(-1):
+        h = torch.relu(w * h)
+    return h
+
+
+def relu_chain_derivative(x: Tensor, weights: Tensor) -> Tensor:
+    r"""The exact derivative of :func:`relu_chain` by its input.
+
+    .. math:: f'(x) = \prod_{i=1}^{n} w_i \, [w_i h_{i-1} > 0]
+
+    At a kink the slope is taken as 0, as torch does.
+
+    Parameters
+    ----------
+    x : Tensor, shape (...)
+    weights : Tensor, shape (..., n)
+
+    Returns
+    -------
+    Tensor, shape (...)
+        Either 0 or the product of all weights.
+
+    Raises
+    ------
+    ValueError
+        As :func:`relu_chain`.
+
+    References
+    ----------
+    Equation :eq:`relu-chain-derivative` of the book.
+    """
+    _check_weights(weights)
+    _check_finite(x=x)
+    signs = weights.sign()
+    # Behind the first layer nothing is negative: the first weight must match the sign of x, and
+    # every later one must be positive.
+    matches = x * signs[..., 0] > 0 if weights.shape[-1] else x == x
+    alive = matches & (signs[..., 1:] > 0).all(-1)
+    return torch.where(alive, weights.prod(-1), 0.0)
+
+
+def relu_chain_bound(weights: Tensor) -> Tensor:
+    r"""The most that the slope of :func:`relu_chain` can be: :math:`\prod_i |w_i|`.
+
+    Parameters
+    ----------
+    weights : Tensor, shape (..., n)
+
+    Returns
+    -------
+    Tensor, shape (...)
+
+    Raises
+    ------
+    ValueError
+        As :func:`relu_chain`.
+
+    References
+    ----------
+    Equation :eq:`relu-chain-bound` of the book.
+    """
+    _check_weights(weights)
+    return weights.abs().prod(-1)
+
+
+def rnn(
+    x: Tensor,
+    W: Tensor,
+    n: int,
+    *,
+    activation: Callable[[Tensor], Tensor] = torch.sigmoid,
+    residual: bool = False,
+) -> Tensor:
+    r"""The states :math:`x_1, …, x_n` of :math:`x_{t+1} = \phi(W x_t)`.
+
+    Parameters
+    ----------
+    x : Tensor, shape (..., d)
+        First states :math:`x_1`.
+    W : Tensor, shape (..., d, d)
+        Recurrent weights; their leading axes are broadcast with those of ``x``.
+    n : int
+        Number of states, the first included: n - 1 layers.
+    activation : callable
+        :math:`\phi`, applied to each entry.
+    residual : bool
+        Whether each layer adds its input: :math:`x_{t+1} = x_t + \phi(W x_t)`.
+
+    Returns
+    -------
+    Tensor, shape (..., n, d)
+
+    Raises
+    ------
+    ValueError
+        If shapes do not match, ``n`` is less than 1, or something is not finite.
+
+    References
+    ----------
+    Equation :eq:`sigmoid-rnn` of the book; question 1.2.1 (2025).
+    """
+    _check_rnn(x, W, n)
+    batch = torch.broadcast_shapes(x.shape[:-1], W.shape[:-2])
+    return _states(x.expand(*batch, x.shape[-1]), W, n, activation, residual)
+
+
+def rnn_jacobian(
+    x: Tensor,
+    W: Tensor,
+    n: int,
+    *,
+    activation: Callable[[Tensor], Tensor] = torch.sigmoid,
+    residual: bool = False,
+) -> Tensor:
+    r"""The Jacobians :math:`\partial x_t / \partial x_1` of :func:`rnn` for every :math:`t \le n`.
+
+    Each is the derivative of the whole map by reverse-mode differentiation, not a product of
+    the derivatives of layers.
+
+    Parameters
+    ----------
+    x : Tensor, shape (..., d)
+    W : Tensor, shape (..., d, d)
+    n : int
+    activation : callable
+    residual : bool
+        All as for :func:`rnn`.
+
+    Returns
+    -------
+    Tensor, shape (..., n, d, d)
+        The first is the identity.
+
+    Raises
+    ------
+    ValueError
+        As :func:`rnn`.
+
+    References
+    ----------
+    Question 1.2.1 (2025).
+    """
+    _check_rnn(x, W, n)
+    batch, d = torch.broadcast_shapes(x.shape[:-1], W.shape[:-2]), x.shape[-1]
+    whole_map = vmap(jacrev(lambda x, W: _states(x, W, n, activation, residual)))
+    J = whole_map(x.expand(*batch, d).reshape(-1, d), W.expand(*batch, d, d).reshape(-1, d, d))
+    return J.reshape(*batch, n, d, d)
+
+
+def jacobian_bound(n: int, sigma: float, slope: float = 0.25) -> float:
+    r"""The most that the largest singular value of :math:`\partial x_n / \partial x_1` can be.
+
+    .. math:: \sigma_{\max} \le (s\,\sigma)^{\,n-1}
+
+    Parameters
+    ----------
+    n : int
+        Number of states: n - 1 layers.
+    sigma : float
+        Largest singular value of the recurrent weights.
+    slope : float
+        Largest slope :math:`s` of the activation: 1/4 for the sigmoid, 1 for tanh.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is less than 1, or a factor is negative or not finite.
+
+    References
+    ----------
+    Equation :eq:`jacobian-bound` of the book; question 1.2.1 (2025).
+    """
+    if n < 1:
+        raise ValueError(f"the number of states must be at least 1, got {n}")
+    for name, value in (("sigma", sigma), ("slope", slope)):
+        if not 0 <= value < math.inf:
+            raise ValueError(f"{name} must be a number of at least 0, got {value}")
+    return (slope * sigma) ** (n - 1)
+
+
+def _states(x: Tensor, W: Tensor, n: int, activation: Callable, residual: bool) -> Tensor:
+    states = [x]  # (..., d)
+    for _ in range(n - 1):
+        new = activation((W @ states[-1].unsqueeze(-1)).squeeze(-1))
+        states.append(states[-1] + new if residual else new)
+    return torch.stack(states, dim=-2)  # (..., n, d)
+
+
+def _check_rnn(x: Tensor, W: Tensor, n: int) -> None:
+    if W.dim() < 2 or W.shape[-1] != W.shape[-2] or not x.dim() or x.shape[-1] != W.shape[-1]:
+        raise ValueError(
+            f"expected states (..., d) and square weights (..., d, d), got {tuple(x.shape)} "
+            f"and {tuple(W.shape)}"
+        )
+    if n < 1:
+        raise ValueError(f"the number of states must be at least 1, got {n}")
+    _check_finite(x=x, W=W)
+
+
+def _check_weights(weights: Tensor) -> None:
+    if not weights.dim():
+        raise ValueError("expected weights of shape (..., n), one a layer; got a single number")
+    _check_finite(weights=weights)
+
+
+def _check_finite(**tensors: Tensor) -> None:
+    for name, value in tensors.items():
+        if not value.isfinite().all():
+            raise ValueError(f"{name} must be finite, but holds inf or nan")

@@ -1,0 +1,318 @@
+r"""The noisy quadratic model: gradient descent on a bowl, with noise that the batch averages.
+
+The loss :math:`\frac12 \sum_i h_i w_i^2` has curvatures :math:`h_i`. The gradient of one example
+has noise of variance :math:`c_i` in direction i; that of a batch of B examples, :math:`c_i / B`.
+All expectations have closed forms, so whole grids of learning rates, batch sizes and numbers of
+steps are one array programme. The three are broadcast together.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["NoisyQuadratic"]
+
+Numbers = float | Tensor
+
+
+@dataclass(frozen=True)
+class NoisyQuadratic:
+    """A quadratic loss with noisy gradients, diagonal in its own coordinates.
+
+    Parameters
+    ----------
+    curvature : Tensor, shape (d,)
+        Second derivative of the loss in each direction; not negative.
+    noise : Tensor, shape (d,)
+        Variance of the gradient of one example in each direction; not negative.
+    start : Tensor, shape (d,)
+        Expected square of each weight before the first step; not negative.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or an entry is negative or not finite.
+
+    References
+    ----------
+    Section 2.1.1 (2023); Zhang et al. (2019), Section 3.
+    """
+
+    curvature: Tensor
+    noise: Tensor
+    start: Tensor
+
+    def __post_init__(self):
+        for name in ("curvature", "noise", "start"):
+            value = torch.as_tensor(getattr(self, name), dtype=torch.float64)
+            object.__setattr__(self, name, value)
+            if value.dim() != 1 or not len(value) or value.shape != self.curvature.shape:
+                raise ValueError(f"{name} must be a vector, of one length with the curvature")
+            if not ((value >= 0) & value.isfinite()).all():
+                raise ValueError(f"{name} must be finite and not negative, got {value}")
+
+    def second_moment(
+        self, steps: Numbers, learning_rate: Numbers, batch_size: Numbers
+    ) -> tuple[Tensor, Tensor]:
+        r"""The two parts of :math:`E[w_T^2]`: what is left of the start, and the noise added.
+
+        .. math::
+            E[w_T^2] = \underbrace{(1-\eta h)^{2T} \, E[w_0^2]}_{\text{mean}} +
+            \underbrace{\frac{\eta^2 c}{B} \cdot
+            \frac{1 - (1-\eta h)^{2T}}{1 - (1-\eta h)^2}}_{\text{variance}}
+
+        Parameters
+        ----------
+        steps : float or Tensor
+            :math:`T \ge 0`.
+        learning_rate : float or Tensor
+            :math:`\eta \ge 0`. Beyond :math:`2/h` the moments grow without bound.
+        batch_size : float or Tensor
+            :math:`B > 0`; infinity for no noise.
+
+        Returns
+        -------
+        mean, variance : Tensor, shape (..., d)
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of its range.
+
+        References
+        ----------
+        Equation :eq:`second-moment` of the book.
+        """
+        T, eta, B = _grid(steps, learning_rate, batch_size)
+        x = eta * self.curvature  # (..., d)
+        log_shrink = 2 * T * torch.where(x < 1, torch.log1p(-x), (x - 1).log())
+        log_shrink = torch.where(T == 0, 0.0, log_shrink)  # also where 1 - x is 0
+        # The sum of (1 - x)^(2t) over T steps; it is T where every step keeps the length.
+        keeps = (x == 0) | (x == 2)
+        total = torch.where(keeps, T, -torch.expm1(log_shrink) / torch.where(keeps, 1, x * (2 - x)))
+        return log_shrink.exp() * self.start, eta**2 * self.noise / B * total
+
+    def loss(self, steps: Numbers, learning_rate: Numbers, batch_size: Numbers) -> Tensor:
+        r"""The expected loss :math:`\frac12 \sum_i h_i E[w_{T,i}^2]` after some steps.
+
+        Parameters
+        ----------
+        steps, learning_rate, batch_size : float or Tensor
+            As for :meth:`second_moment`.
+
+        Returns
+        -------
+        Tensor, shape (...)
+
+        Raises
+        ------
+        ValueError
+            As :meth:`second_moment`.
+        """
+        mean, variance = self.second_moment(steps, learning_rate, batch_size)
+        return ((mean + variance) * self.curvature).sum(-1) / 2
+
+    def steady_loss(self, learning_rate: Numbers, batch_size: Numbers) -> Tensor:
+        r"""The expected loss that is left when the start is forgotten.
+
+        .. math:: L_\infty = \sum_i \frac{\eta \, c_i}{2 B (2 - \eta h_i)}
+
+        Parameters
+        ----------
+        learning_rate : float or Tensor
+            :math:`0 \lt \eta \lt 2/h_{\max}`.
+        batch_size : float or Tensor
+
+        Returns
+        -------
+        Tensor, shape (...)
+            Directions without curvature have no loss and are left out.
+
+        Raises
+        ------
+        ValueError
+            If a learning rate is not stable, or a batch size not positive.
+
+        References
+        ----------
+        Equation :eq:`steady-loss` of the book.
+        """
+        _, eta, B = _grid(0.0, learning_rate, batch_size)
+        limit = 2 / float(self.curvature.max())
+        if not ((eta > 0) & (eta < limit)).all():
+            raise ValueError(
+                f"there is a steady state only for learning rates between 0 and {limit:g}, "
+                f"got {learning_rate}"
+            )
+        noise = torch.where(self.curvature > 0, self.noise, 0.0)
+        return (eta * noise / (2 * B * (2 - eta * self.curvature))).sum(-1)
+
+    def best_learning_rate(self, steps: Numbers, batch_size: Numbers) -> tuple[Tensor, Tensor]:
+        r"""The learning rate of least expected loss after a fixed number of steps.
+
+        Parameters
+        ----------
+        steps : float or Tensor
+            :math:`T \ge 1`.
+        batch_size : float or Tensor
+
+        Returns
+        -------
+        learning_rate : Tensor, shape (...)
+            To a relative precision of about 1e-8, the square root of that of the loss.
+        loss : Tensor, shape (...)
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of its range, or there is no curvature.
+        """
+        T, _, B = (value.squeeze(-1) for value in _grid(steps, 0.0, batch_size))
+        if not (T >= 1).all():
+            raise ValueError(f"a best learning rate needs at least one step, got {steps}")
+        return self._best(T, B, precision=1e-9)
+
+    def fewest_steps(self, target: float, batch_size: Numbers) -> tuple[Tensor, Tensor]:
+        r"""The fewest steps to a target loss, with the learning rate tuned at each batch size.
+
+        The first number of steps T at which the best learning rate for T brings the expected loss
+        to the target. More steps are never worse, so it is found by bisection.
+
+        Parameters
+        ----------
+        target : float
+            Expected loss to reach; positive.
+        batch_size : float or Tensor
+
+        Returns
+        -------
+        steps : Tensor, shape (...)
+            Whole numbers.
+        learning_rate : Tensor, shape (...)
+            The best one for as many steps.
+
+        Raises
+        ------
+        ValueError
+            If the target is not positive, or another argument is out of its range.
+        """
+        if not 0 < target < math.inf:
+            raise ValueError(f"the target loss must be positive and finite, got {target}")
+        _, _, B = (value.squeeze(-1) for value in _grid(0.0, 0.0, batch_size))
+
+        def missed(T: Tensor) -> Tensor:
+            return self._best(T, B, precision=1e-5)[1] > target
+
+        low, high = torch.zeros_like(B), torch.ones_like(B)
+        if self.loss(0, 0, 1) <= target:
+            return low, torch.zeros_like(B)
+        while (far := missed(high)).any():
+            low, high = torch.where(far, high, low), torch.where(far, 2 * high, high)
+        while (high - low).max() > 1:
+            middle = ((low + high) / 2).floor().clamp(min=1)
+            far = missed(middle)
+            low, high = torch.where(far, middle, low), torch.where(far, high, middle)
+        return high, self._best(high, B, precision=1e-9)[0]
+
+    def preconditioned(self, power: float) -> NoisyQuadratic:
+        r"""The same problem for a descent that divides each gradient by :math:`h_i^{\,power}`.
+
+        A step :math:`w - \eta P g` is a plain step in the coordinates :math:`P^{-1/2} w`, in which
+        curvature and noise are multiplied by P and the start is divided by it. The loss is the
+        same number in both.
+
+        Parameters
+        ----------
+        power : float
+            0 changes nothing, 1 is Newton's method.
+
+        Returns
+        -------
+        NoisyQuadratic
+
+        Raises
+        ------
+        ValueError
+            If a direction has no curvature to divide by.
+        """
+        if not (self.curvature > 0).all():
+            raise ValueError("preconditioning needs a positive curvature in every direction")
+        P = self.curvature**-power
+        return NoisyQuadratic(self.curvature * P, self.noise * P, self.start / P)
+
+    def simulate(
+        self,
+        steps: int,
+        learning_rate: Numbers,
+        batch_size: Numbers,
+        *,
+        trajectories: int,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Descend many times at once, with noise drawn anew for each.
+
+        Parameters
+        ----------
+        steps : int
+        learning_rate, batch_size : float or Tensor
+            As for :meth:`second_moment`, broadcast together.
+        trajectories : int
+            Number of independent descents for each of them, from the square root of ``start``.
+        generator : torch.Generator
+
+        Returns
+        -------
+        Tensor, shape (steps + 1, trajectories, ..., d)
+            The weights before the first step and after each.
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of its range.
+        """
+        _, eta, B = _grid(steps, learning_rate, batch_size)
+        if trajectories < 1:
+            raise ValueError(f"the number of trajectories must be at least 1, got {trajectories}")
+        shape = torch.broadcast_shapes(eta.shape, B.shape, self.curvature.shape)
+        shrink, kick = 1 - eta * self.curvature, eta * (self.noise / B).sqrt()
+        w = torch.empty(steps + 1, trajectories, *shape, dtype=torch.float64)
+        w[0] = self.start.sqrt()
+        for t in range(steps):
+            w[t + 1].normal_(generator=generator).mul_(-kick).addcmul_(shrink, w[t])
+        return w
+
+    def _best(self, T: Tensor, B: Tensor, precision: float) -> tuple[Tensor, Tensor]:
+        """The best of a grid of learning rates over 16 decades, then of ever finer ones."""
+        if not self.curvature.any():
+            raise ValueError("without curvature every learning rate has the same loss")
+        limit = math.log(2 / float(self.curvature.max()))
+        reach = math.log(1e16) / 2
+        center = torch.full(torch.broadcast_shapes(T.shape, B.shape), limit - reach).double()
+        offsets = torch.linspace(-1, 1, 65).double().view(-1, *[1] * center.dim())
+        while reach > precision:
+            grid = (center + reach * offsets).clamp(max=limit)  # (65, ...)
+            best = self.loss(T, grid.exp(), B).argmin(0, keepdim=True)
+            center = grid.gather(0, best).squeeze(0)
+            reach /= 16
+        return center.exp(), self.loss(T, center.exp(), B)
+
+
+def _grid(
+    steps: Numbers, learning_rate: Numbers, batch_size: Numbers
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The three with an axis for the directions, checked."""
+    T, eta, B = (
+        torch.as_tensor(value, dtype=torch.float64).unsqueeze(-1)
+        for value in (steps, learning_rate, batch_size)
+    )
+    if not ((T >= 0) & T.isfinite()).all():
+        raise ValueError(f"the number of steps must be finite and at least 0, got {steps}")
+    if not ((eta >= 0) & eta.isfinite()).all():
+        raise ValueError(f"the learning rate must be finite and at least 0, got {learning_rate}")
+    if not (B > 0).all():
+        raise ValueError(f"the batch size must be positive, got {batch_size}")
+    return T, eta, B

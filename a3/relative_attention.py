@@ -1,0 +1,289 @@
+r"""Attention with a score for each distance, and what it can be made to compute.
+
+The score of key :math:`j` for query :math:`i` has a part :math:`p_{i-j}` that depends on the
+distance alone. The index is *query minus key*: the neighbour on the left has distance +1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from scipy.special import lambertw
+from torch import Tensor
+
+__all__ = [
+    "as_convolution",
+    "as_max_pooling",
+    "convolution_error_bound",
+    "distance_scores",
+    "max_pooling_error_bound",
+    "relative_attention",
+    "relative_attention_layer",
+]
+
+
+def relative_attention(Q: Tensor, K: Tensor, V: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Scaled dot-product attention whose scores also depend on the distance.
+
+    .. math::
+        \alpha_{ij} = \frac{Q_i \cdot K_j}{\sqrt{d}} + p_{i-j}, \qquad
+        Y = \operatorname{softmax}(\alpha) \, V
+
+    Parameters
+    ----------
+    Q, K : Tensor, shape (..., n, d)
+    V : Tensor, shape (..., n, m)
+    p : Tensor, shape (2 n - 1,)
+        The score of each distance, from ``-(n - 1)`` to ``n - 1``: distance 0 is in the middle.
+        Minus infinity hides a distance; a query that sees nothing has weights nan.
+
+    Returns
+    -------
+    output : Tensor, shape (..., n, m)
+    weights : Tensor, shape (..., n, n)
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not match, or ``p`` holds nan or plus infinity.
+
+    References
+    ----------
+    Equation :eq:`relative-attention` of the book; Section 1.3 (2025). Shaw et al. (2018) learn
+    vectors in place of the scalars p.
+    """
+    n, d = Q.shape[-2:]
+    if K.shape[-2:] != (n, d) or V.shape[-2] != n:
+        raise ValueError(
+            f"expected queries and keys (n, d) and values (n, m), got {tuple(Q.shape)}, "
+            f"{tuple(K.shape)} and {tuple(V.shape)}"
+        )
+    if p.shape != (2 * n - 1,):
+        raise ValueError(f"expected {2 * n - 1} scores of distances, got shape {tuple(p.shape)}")
+    if not (p < math.inf).all():
+        raise ValueError("the scores of distances must be numbers or minus infinity")
+    i = torch.arange(n, device=p.device)
+    scores = Q @ K.transpose(-2, -1) / math.sqrt(d) + p[i[:, None] - i + n - 1]  # (..., n, n)
+    weights = scores.softmax(dim=-1)
+    return weights @ V, weights
+
+
+def relative_attention_layer(
+    x: Tensor, W_Q: float, W_K: float, W_V: float, p: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The layer of the handout: :func:`relative_attention` of a sequence of numbers to itself.
+
+    Parameters
+    ----------
+    x : Tensor, shape (..., n)
+    W_Q, W_K, W_V : float
+        Weights of queries, keys and values.
+    p : Tensor, shape (2 n - 1,)
+        As for :func:`relative_attention`.
+
+    Returns
+    -------
+    output : Tensor, shape (..., n)
+    weights : Tensor, shape (..., n, n)
+
+    Raises
+    ------
+    ValueError
+        If ``x`` is a single number or holds inf or nan, or ``p`` does not fit it.
+    """
+    if not x.dim() or not x.isfinite().all():
+        raise ValueError("expected finite numbers of shape (..., n)")
+    x = x.unsqueeze(-1)  # (..., n, 1)
+    output, weights = relative_attention(W_Q * x, W_K * x, W_V * x, p)
+    return output.squeeze(-1), weights
+
+
+def distance_scores(scores: Mapping[int, float], n: int, elsewhere: float = -math.inf) -> Tensor:
+    """The table ``p`` of :func:`relative_attention` from the few distances that matter.
+
+    Parameters
+    ----------
+    scores : mapping of int to float
+        Distance, query minus key, to its score.
+    n : int
+        Length of the sequence.
+    elsewhere : float
+        The score of every other distance.
+
+    Returns
+    -------
+    Tensor of float64, shape (2 n - 1,)
+
+    Raises
+    ------
+    ValueError
+        If a distance does not occur in a sequence of length ``n``.
+    """
+    p = torch.full((2 * n - 1,), elsewhere, dtype=torch.float64)
+    for distance, score in scores.items():
+        if abs(distance) >= n:
+            raise ValueError(f"no two of {n} places are at distance {distance}")
+        p[distance + n - 1] = score
+    return p
+
+
+def as_convolution(
+    kernel: Sequence[float], n: int, elsewhere: float = -math.inf
+) -> tuple[float, Tensor]:
+    r"""The ``W_V`` and ``p`` with which the layer convolves, if its other weights are 0.
+
+    The kernel's entry for :math:`x_{i+m}`, :math:`-k \le m \le k`, becomes the score
+    :math:`p_{-m} = \ln w_m`, and :math:`W_V = \sum_m w_m`.
+
+    Parameters
+    ----------
+    kernel : sequence of float, length 2 k + 1
+        Not negative, not all 0; the first entry belongs to :math:`x_{i-k}`.
+    n : int
+        Length of the sequence; at least that of the kernel.
+    elsewhere : float
+        Score of all distances of weight 0: minus infinity, or a large negative number.
+
+    Returns
+    -------
+    W_V : float
+    p : Tensor, shape (2 n - 1,)
+
+    Raises
+    ------
+    ValueError
+        If the kernel is not as above, or wider than the sequence.
+
+    References
+    ----------
+    Equation :eq:`convolution-weights` of the book; question 1.3.1 (2025).
+    """
+    total = math.fsum(kernel)
+    if not all(w >= 0 for w in kernel) or not 0 < total < math.inf:
+        raise ValueError(
+            "one head takes weighted means, so the kernel must be finite, not negative and not "
+            f"all zero; got {list(kernel)}"
+        )
+    k = _half_width(len(kernel), n)
+    scores = {k - m: math.log(w) for m, w in enumerate(kernel) if w > 0}
+    return total, distance_scores(scores, n, elsewhere)
+
+
+def convolution_error_bound(kernel: Sequence[float], n: int, M: float, largest: float) -> float:
+    r"""The most by which :func:`as_convolution` with ``elsewhere=-M`` can miss the convolution.
+
+    .. math:: \delta\, s \max_j x_j, \qquad
+        \delta = \frac{(n-m)\,e^{-M}}{s + (n-m)\,e^{-M}},
+
+    where :math:`s` is the sum and :math:`m` the number of the positive entries of the kernel.
+    It holds for sequences that are not negative, away from the edges.
+
+    Parameters
+    ----------
+    kernel : sequence of float
+    n : int
+        Length of the sequence.
+    M : float
+        All other distances have the score -M.
+    largest : float
+        The largest entry of the sequence.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If the kernel is not one for :func:`as_convolution`, or ``largest`` is negative.
+
+    References
+    ----------
+    Equation :eq:`convolution-error` of the book.
+    """
+    as_convolution(kernel, n, -M)  # raises
+    if not largest >= 0:
+        raise ValueError(f"the sequence must not be negative, but its largest entry is {largest}")
+    s, m = math.fsum(kernel), sum(w > 0 for w in kernel)
+    leak = (n - m) * math.exp(-M)
+    return leak / (s + leak) * s * largest
+
+
+def as_max_pooling(k: int, n: int, beta: float) -> tuple[float, float, float, Tensor]:
+    r"""The weights with which the layer takes nearly the largest of :math:`2k+1` neighbours.
+
+    Parameters
+    ----------
+    k : int
+        Neighbours on each side.
+    n : int
+        Length of the sequence; at least 2 k + 1.
+    beta : float
+        :math:`\beta = W_Q W_K > 0`; the larger, the closer to the maximum.
+
+    Returns
+    -------
+    W_Q, W_K, W_V : float
+    p : Tensor, shape (2 n - 1,)
+
+    Raises
+    ------
+    ValueError
+        If the window is negative or wider than the sequence, or ``beta`` is not positive.
+
+    References
+    ----------
+    Equation :eq:`max-pooling-weights` of the book; question 1.3.2 (2025).
+    """
+    _half_width(2 * k + 1, n)
+    if not 0 < beta < math.inf:
+        raise ValueError(f"beta must be positive and finite, got {beta}")
+    return beta, 1.0, 1.0, distance_scores(dict.fromkeys(range(-k, k + 1), 0.0), n)
+
+
+def max_pooling_error_bound(x: Tensor, k: int, beta: float) -> Tensor:
+    r"""The most by which :func:`as_max_pooling` can fall short of the maximum at each place.
+
+    .. math:: \max_{|m| \le k} x_{i+m} - y_i \le \frac{W_0(2k/e)}{\beta x_i}
+
+    with :math:`W_0` the Lambert function. No smaller number will do: the bound is met when all
+    others of the window lie :math:`(1 + W_0(2k/e)) / (\beta x_i)` below the largest.
+
+    Parameters
+    ----------
+    x : Tensor, shape (..., n)
+        The sequence; not negative.
+    k : int
+        Neighbours on each side.
+    beta : float
+
+    Returns
+    -------
+    Tensor, shape (..., n)
+        Infinite where x is 0 and k is not: there the layer takes the mean of the window.
+
+    Raises
+    ------
+    ValueError
+        If an entry of ``x`` is negative or not finite, or ``k`` or ``beta`` is out of range.
+
+    References
+    ----------
+    Equation :eq:`max-pooling-error` of the book.
+    """
+    _half_width(2 * k + 1, 2 * k + 1)
+    if not ((x >= 0) & x.isfinite()).all() or not 0 < beta < math.inf:
+        raise ValueError("expected finite x, not negative, and a positive, finite beta")
+    worst = lambertw(2 * k / math.e).real
+    return worst / (beta * x) if k else torch.zeros_like(x)
+
+
+def _half_width(width: int, n: int) -> int:
+    """``k`` of a window of ``2 k + 1``."""
+    if width < 1 or width % 2 == 0:
+        raise ValueError(f"a window must have an odd number of places, got {width}")
+    if width > n:
+        raise ValueError(f"a window of {width} places is wider than the sequence of {n}")
+    return width // 2

@@ -1,0 +1,245 @@
+r"""Adversarial examples for a scalar logit, ridge regression, and how far each input is from harm.
+
+A classifier here gives one number, the logit; its sign is the prediction. An attack moves the input
+to lower the logit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+__all__ = ["fgm", "fgm_radius", "fgsm", "fgsm_radius", "ridge", "ridge_loss"]
+
+
+def fgm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> Tensor:
+    r"""The fast gradient method: a step down the gradient of the logit.
+
+    .. math:: x' = x - \epsilon \, \nabla_x f(x)
+
+    Parameters
+    ----------
+    f : callable
+        Maps inputs of shape (..., d) to logits of shape (...), each from its own input.
+    x : Tensor, shape (..., d)
+    epsilon : float or Tensor
+        The size of the step, not negative; a tensor is broadcast to ``x``.
+
+    Returns
+    -------
+    Tensor, shape (..., d)
+
+    Raises
+    ------
+    ValueError
+        If ``epsilon`` is negative or not finite, or ``f`` does not give one logit an input.
+
+    References
+    ----------
+    Equation :eq:`fgm` of the book; question 1.1.2 (2023).
+    """
+    _check_epsilon(epsilon)
+    return x - epsilon * _gradient(f, x)
+
+
+def fgsm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> Tensor:
+    r"""The fast gradient sign method: the same step in every coordinate that matters.
+
+    .. math:: x' = x - \epsilon \operatorname{sgn} \nabla_x f(x)
+
+    Parameters
+    ----------
+    f : callable
+        Maps inputs of shape (..., d) to logits of shape (...), each from its own input.
+    x : Tensor, shape (..., d)
+    epsilon : float or Tensor
+        How far each coordinate moves, not negative; a tensor is broadcast to ``x``.
+
+    Returns
+    -------
+    Tensor, shape (..., d)
+
+    Raises
+    ------
+    ValueError
+        As :func:`fgm`.
+
+    References
+    ----------
+    Equation :eq:`fgsm` of the book; question 1.1.1 (2023); Goodfellow et al. (2015).
+    """
+    _check_epsilon(epsilon)
+    return x - epsilon * _gradient(f, x).sign()
+
+
+def fgm_radius(w: Tensor, X: Tensor) -> Tensor:
+    r"""The :math:`\epsilon` at which :func:`fgm` brings a linear logit to zero.
+
+    .. math:: \epsilon = \frac{|w^\top x|}{\lVert w \rVert_2^2}
+
+    Parameters
+    ----------
+    w : Tensor, shape (..., d)
+        Weights of one or several classifiers.
+    X : Tensor, shape (n, d)
+        Inputs, one a row.
+
+    Returns
+    -------
+    Tensor, shape (..., n)
+        0 where the logit is zero without any attack.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not match, or something is not finite.
+
+    References
+    ----------
+    Equation :eq:`fgm-radius` of the book; question 1.2.3 (2023).
+    """
+    return _radius(w, X, w.square().sum(-1, keepdim=True))
+
+
+def fgsm_radius(w: Tensor, X: Tensor) -> Tensor:
+    r"""The :math:`\epsilon` at which :func:`fgsm` brings a linear logit to zero.
+
+    .. math:: \epsilon = \frac{|w^\top x|}{\lVert w \rVert_1}
+
+    It is the distance in the largest coordinate from x to the boundary. For a single input
+    coordinate it is :math:`|x|`, whatever the weight.
+
+    Parameters
+    ----------
+    w : Tensor, shape (..., d)
+    X : Tensor, shape (n, d)
+        As for :func:`fgm_radius`.
+
+    Returns
+    -------
+    Tensor, shape (..., n)
+
+    Raises
+    ------
+    ValueError
+        As :func:`fgm_radius`.
+
+    References
+    ----------
+    Equation :eq:`fgsm-radius` of the book; question 1.2.4 (2023).
+    """
+    return _radius(w, X, w.abs().sum(-1, keepdim=True))
+
+
+def ridge(X: Tensor, t: Tensor, weight_decay: float | Tensor) -> Tensor:
+    r"""The weights of ridge regression, for one or many weight decays at once.
+
+    .. math:: w^* = (X^\top X + 2 n \lambda I)^{-1} X^\top t
+
+    It is computed from the singular values of X, so that it stays exact as the weight decay goes
+    to zero, where it becomes the solution of least norm.
+
+    Parameters
+    ----------
+    X : Tensor, shape (n, d)
+        Inputs, one a row.
+    t : Tensor, shape (n,)
+        Targets.
+    weight_decay : float or Tensor, shape (...)
+        :math:`\lambda > 0`.
+
+    Returns
+    -------
+    Tensor, shape (..., d)
+
+    Raises
+    ------
+    ValueError
+        If a weight decay is not positive and finite, the shapes do not match, or something is not
+        finite.
+
+    References
+    ----------
+    Equation :eq:`ridge-solution` of the book; question 1.2.2 (2023).
+    """
+    _check_data(X, t)
+    decay = torch.as_tensor(weight_decay, dtype=X.dtype).unsqueeze(-1)  # (..., 1)
+    if not ((decay > 0) & decay.isfinite()).all():
+        raise ValueError(f"the weight decay must be positive and finite, got {weight_decay}")
+    U, s, Vt = torch.linalg.svd(X, full_matrices=False)
+    s = torch.where(s > s.max() * max(X.shape) * torch.finfo(X.dtype).eps, s, 0.0)
+    return (s * (U.T @ t) / (s.square() + 2 * len(X) * decay)) @ Vt
+
+
+def ridge_loss(w: Tensor, X: Tensor, t: Tensor, weight_decay: float) -> Tensor:
+    r"""Half the mean squared error plus the penalty: what :func:`ridge` minimises.
+
+    .. math:: \frac{1}{2n} \lVert X w - t \rVert_2^2 + \lambda \lVert w \rVert_2^2
+
+    Parameters
+    ----------
+    w : Tensor, shape (..., d)
+    X : Tensor, shape (n, d)
+    t : Tensor, shape (n,)
+    weight_decay : float
+        :math:`\lambda \ge 0`; 0 gives plain least squares.
+
+    Returns
+    -------
+    Tensor, shape (...)
+
+    Raises
+    ------
+    ValueError
+        If the weight decay is negative, the shapes do not match, or the data are not finite.
+
+    References
+    ----------
+    Equation :eq:`ridge-loss` of the book; Section 1.2 (2023).
+    """
+    _check_data(X, t)
+    if not weight_decay >= 0:
+        raise ValueError(f"the weight decay must be at least 0, got {weight_decay}")
+    residual = w @ X.T - t  # (..., n)
+    return residual.square().sum(-1) / (2 * len(X)) + weight_decay * w.square().sum(-1)
+
+
+def _gradient(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        logits = f(x)
+        if logits.shape != x.shape[:-1]:
+            raise ValueError(
+                f"expected one logit an input, shape {tuple(x.shape[:-1])}, got "
+                f"{tuple(logits.shape)}"
+            )
+        return torch.autograd.grad(logits.sum(), x)[0]
+
+
+def _radius(w: Tensor, X: Tensor, shift: Tensor) -> Tensor:
+    if X.dim() != 2 or w.shape[-1:] != X.shape[1:]:
+        raise ValueError(
+            f"expected weights (..., d) and inputs (n, d), got {tuple(w.shape)} and "
+            f"{tuple(X.shape)}"
+        )
+    if not (w.isfinite().all() and X.isfinite().all()):
+        raise ValueError("weights and inputs must be finite")
+    logits = (w @ X.T).abs()  # (..., n)
+    return torch.where(logits > 0, logits / shift, 0.0)
+
+
+def _check_epsilon(epsilon: float | Tensor) -> None:
+    epsilon = torch.as_tensor(epsilon)
+    if not ((epsilon >= 0) & epsilon.isfinite()).all():
+        raise ValueError(f"epsilon must be finite and at least 0, got {epsilon}")
+
+
+def _check_data(X: Tensor, t: Tensor) -> None:
+    if X.dim() != 2 or not X.numel() or t.shape != X.shape[:1]:
+        raise ValueError(
+            f"expected inputs (n, d) and targets (n,), got {tuple(X.shape)} and {tuple(t.shape)}"
+        )
+    if not (X.isfinite().all() and t.isfinite().all()):
+        raise ValueError("inputs and targets must be finite")
