@@ -18,6 +18,9 @@ A3_CACHE ?= $(CURDIR)/.cache/a3
 export A3_CACHE
 export A3_PROFILE := $(PROFILE)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# One thread a process: the arrays are small, and several runs share the cores already.
+OMP_NUM_THREADS ?= 1
+export OMP_NUM_THREADS
 
 .PHONY: html test serve lint clean distclean help
 
