@@ -214,7 +214,7 @@ def fill_how_it_was_run(app, doctree, docname):
             ("System", f"{platform.system()} {platform.machine()}"),
             ("Profile", app.config.a3_profile),
         ]
-        packages = ["a3", "torch", "numpy", "matplotlib", "sphinx", "sphinx-gallery", "myst-nb"]
+        packages = "a3 torch numpy scipy scikit-learn matplotlib sphinx sphinx-gallery myst-nb".split()
         versions = [(package, version(package)) for package in packages]
         timings = app.env.book_timings
         pages = []
