@@ -214,8 +214,8 @@ def fill_how_it_was_run(app, doctree, docname):
             ("System", f"{platform.system()} {platform.machine()}"),
             ("Profile", app.config.a3_profile),
         ]
-        packages = "a3 torch numpy scipy scikit-learn matplotlib sphinx sphinx-gallery myst-nb".split()
-        versions = [(package, version(package)) for package in packages]
+        packages = "a3 torch numpy scipy scikit-learn matplotlib sphinx sphinx-gallery myst-nb"
+        versions = [(package, version(package)) for package in packages.split()]
         timings = app.env.book_timings
         pages = []
         for page, seconds in timings.items():
