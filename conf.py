@@ -59,6 +59,7 @@ nb_execution_mode = "force"  # Sphinx reads, and so runs, only what has changed:
 nb_execution_raise_on_error = True
 nb_execution_timeout = -1
 nb_ipywidgets_js = {}  # its default is on another host
+nb_merge_streams = True  # one box for what a cell prints
 nb_output_stderr = "remove"  # progress bars and their warnings
 
 # -- Text, mathematics, references -----------------------------------------------------------------
