@@ -6,6 +6,7 @@ import inspect
 import os
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,10 @@ def run_all(
 ) -> list[dict]:
     """Call ``function`` once with each of ``settings``, unless the result is already kept.
 
+    The runs are processes of this machine, one a core. Within ``joblib.parallel_config("dask")``,
+    or another backend of joblib, they go where that backend sends them; the folder of results must
+    then be one that all machines share.
+
     Parameters
     ----------
     function : callable
@@ -57,7 +62,7 @@ def run_all(
         Keyword arguments of each run: plain values, dataclasses of them, or paths
         (whose contents count). List the longest runs first.
     workers : int
-        Processes, each on one core; -1 for one a core.
+        Processes on this machine; -1 for one a core.
     progress : bool
         Whether to draw a bar over the runs.
 
@@ -94,8 +99,10 @@ def run_all(
         paths = [None] * len(settings)
     jobs = (joblib.delayed(_run)(function, settings[i], paths[i], i) for i in missing)
     failed, unsaved = [], []
-    with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
-        done = joblib.Parallel(return_as="generator_unordered")(jobs)
+    with nullcontext() if _elsewhere() else _here(workers):
+        backend, _ = joblib.parallel.get_active_backend()
+        order = "generator_unordered" if backend.supports_return_generator else "list"
+        done = joblib.Parallel(return_as=order)(jobs)
         hidden = {} if progress else {"disable": True}  # else as TQDM_DISABLE says
         for i, result, error in tqdm(done, "runs", total=len(missing), leave=False, **hidden):
             results[i] = result
@@ -107,6 +114,15 @@ def run_all(
         summary = f"{len(failed)} of {len(missing)} runs failed, the others are kept:"
         raise RuntimeError("\n".join([summary, *failed]))
     return results
+
+
+def _elsewhere() -> bool:
+    """Whether the caller has chosen a backend of joblib other than processes of this machine."""
+    return type(joblib.parallel.get_active_backend()[0]).__name__ != "LokyBackend"
+
+
+def _here(workers: int) -> joblib.parallel_config:
+    return joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=1)
 
 
 def _run(

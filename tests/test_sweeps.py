@@ -6,6 +6,7 @@ import uuid
 from dataclasses import asdict
 from pathlib import Path
 
+import joblib
 import pytest
 import torch
 
@@ -56,6 +57,20 @@ def test_results_come_in_the_order_of_the_settings_and_are_made_once(calls, work
     assert count(calls) == 3
     assert [result["y"] for result in run([1, 5], calls, workers)] == [1, 25]
     assert count(calls) == 4
+
+
+@pytest.mark.parametrize("backend", ["threading", "multiprocessing"])
+def test_runs_go_to_the_backend_that_the_caller_has_chosen(calls, backend):
+    """Multiprocessing stands for those that give all results at once, such as Ray's."""
+    with joblib.parallel_config(backend, n_jobs=2):
+        results = run([3, 1, 2], calls, function=who)
+    assert [result["y"] for result in results] == [9, 1, 4]
+    inside = {result["pid"] == os.getpid() for result in results}
+    assert inside == {backend == "threading"}
+
+
+def who(x, folder):
+    return square(x, folder) | {"pid": os.getpid()}
 
 
 def test_another_function_makes_its_own_results(calls):
