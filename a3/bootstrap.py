@@ -1,0 +1,105 @@
+"""Intervals from fits to resampled runs."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import stats
+
+__all__ = ["check_options", "interval", "resampling_counts"]
+
+
+def check_options(bootstrap: int, level: float) -> None:
+    """Raise ``ValueError`` unless a fit can have so many resamples and such a level."""
+    if bootstrap < 0:
+        raise ValueError(f"bootstrap must be at least 0, got {bootstrap}")
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level}")
+
+
+def resampling_counts(
+    runs: int, number: int, seed: int, group: np.ndarray | None = None
+) -> np.ndarray:
+    """How often each run is drawn, with replacement, in each resample.
+
+    Parameters
+    ----------
+    runs : int
+    number : int
+        Resamples to draw.
+    seed : int
+    group : array, shape (runs,), optional
+        Runs of one group, such as one seed, are drawn together: their errors may be related.
+
+    Returns
+    -------
+    array of float, shape (number, runs)
+
+    Raises
+    ------
+    ValueError
+        If all runs are of one group.
+    """
+    generator = np.random.default_rng(seed)
+    if group is None:
+        return generator.multinomial(runs, np.full(runs, 1 / runs), size=number).astype(float)
+    names, member = np.unique(group, return_inverse=True)
+    groups = len(names)
+    if groups < 2:
+        raise ValueError(f"groups are resampled, which needs two or more, got only {names[0]}")
+    counts = generator.multinomial(groups, np.full(groups, 1 / groups), size=number)
+    return counts[:, member].astype(float)
+
+
+def interval(
+    samples: np.ndarray,
+    estimate: np.ndarray,
+    level: float,
+    *,
+    freedom: float = math.inf,
+    groups: int = 0,
+) -> np.ndarray:
+    r"""Lower and upper ends of intervals, from what resamples gave.
+
+    Resampled runs: percentiles. The plain ones are those of a normal distribution at plus and
+    minus 1.96, for 95 %; few residuals need Student's t instead, so percentiles further out.
+
+    Resampled groups, of which there are few: the estimate plus and minus t standard errors. The
+    spread of resampled means of S values is too small by :math:`\sqrt{(S-1)/S}`, which is put
+    right, and the percentiles of so few values would be no more than their range.
+
+    Parameters
+    ----------
+    samples : array, shape (number, ...)
+        A value from each resample; NaN where the fit failed, which is passed over.
+    estimate : array, shape (...)
+        From all runs.
+    level : float
+        Such as 0.95.
+    freedom : float
+        Degrees of freedom that the residuals of resampled runs have.
+    groups : int
+        Number of groups, if groups were resampled.
+
+    Returns
+    -------
+    array, shape (2, ...)
+        Low and high ends. NaN where there is no sample.
+
+    References
+    ----------
+    Sections 3.2 and 4.1 of Hesterberg (2015), What teachers should know about the bootstrap.
+    """
+    some = np.isfinite(samples).any(axis=0)
+    if not some.any():
+        return np.full((2, *np.shape(estimate)), np.nan)
+    known = np.where(some, samples, 0.0)
+    if groups:
+        error = np.nanstd(known, axis=0) * math.sqrt(groups / (groups - 1))
+        reach = error * stats.t.ppf((1 + level) / 2, groups - 1)
+        ends = np.array([estimate - reach, estimate + reach])
+    else:
+        tail = stats.norm.cdf(-stats.t.ppf((1 + level) / 2, freedom))
+        ends = np.nanquantile(known, [tail, 1 - tail], axis=0)
+    return np.where(some, ends, np.nan)
