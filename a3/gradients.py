@@ -41,7 +41,8 @@ def relu_chain(x: Tensor, weights: Tensor) -> Tensor:
     Raises
     ------
     ValueError
-        If ``weights`` has no axis of layers, or something is not finite.
+        If ``weights`` has no axis of layers, the shapes cannot be broadcast, or something is not
+        finite.
 
     References
     ----------
@@ -49,7 +50,7 @@ def relu_chain(x: Tensor, weights: Tensor) -> Tensor:
     """
     _check_weights(weights)
     _check_finite(x=x)
-    h = x.expand(torch.broadcast_shapes(x.shape, weights.shape[:-1]))
+    h = x.expand(_broadcast(x.shape, weights.shape[:-1]))
     for w in weights.unbind(-1):
         h = torch.relu(w * h)
     return h
@@ -83,6 +84,7 @@ def relu_chain_derivative(x: Tensor, weights: Tensor) -> Tensor:
     """
     _check_weights(weights)
     _check_finite(x=x)
+    x = x.expand(_broadcast(x.shape, weights.shape[:-1]))
     signs = weights.sign()
     # Behind the first layer nothing is negative: the first weight must match the sign of x, and
     # every later one must be positive.
@@ -152,7 +154,7 @@ def rnn(
     Equation :eq:`sigmoid-rnn` of the book; question 1.2.1 (2025).
     """
     _check_rnn(x, W, n)
-    batch = torch.broadcast_shapes(x.shape[:-1], W.shape[:-2])
+    batch = _broadcast(x.shape[:-1], W.shape[:-2])
     return _states(x.expand(*batch, x.shape[-1]), W, n, activation, residual)
 
 
@@ -193,7 +195,7 @@ def rnn_jacobian(
     Question 1.2.1 (2025).
     """
     _check_rnn(x, W, n)
-    batch, d = torch.broadcast_shapes(x.shape[:-1], W.shape[:-2]), x.shape[-1]
+    batch, d = _broadcast(x.shape[:-1], W.shape[:-2]), x.shape[-1]
     whole_map = vmap(jacrev(lambda x, W: _states(x, W, n, activation, residual)))
     J = whole_map(x.expand(*batch, d).reshape(-1, d), W.expand(*batch, d, d).reshape(-1, d, d))
     return J.reshape(*batch, n, d, d)
@@ -216,6 +218,7 @@ def jacobian_bound(n: int, sigma: float, slope: float = 0.25) -> float:
     Returns
     -------
     float
+        Infinite where it is beyond the range of floats.
 
     Raises
     ------
@@ -231,7 +234,10 @@ def jacobian_bound(n: int, sigma: float, slope: float = 0.25) -> float:
     for name, value in (("sigma", sigma), ("slope", slope)):
         if not 0 <= value < math.inf:
             raise ValueError(f"{name} must be a number of at least 0, got {value}")
-    return (slope * sigma) ** (n - 1)
+    try:
+        return (slope * sigma) ** (n - 1)
+    except OverflowError:
+        return math.inf
 
 
 def _states(x: Tensor, W: Tensor, n: int, activation: Callable, residual: bool) -> Tensor:
@@ -240,6 +246,14 @@ def _states(x: Tensor, W: Tensor, n: int, activation: Callable, residual: bool) 
         new = activation((W @ states[-1].unsqueeze(-1)).squeeze(-1))
         states.append(states[-1] + new if residual else new)
     return torch.stack(states, dim=-2)  # (..., n, d)
+
+
+def _broadcast(*shapes: torch.Size) -> torch.Size:
+    try:
+        return torch.broadcast_shapes(*shapes)
+    except RuntimeError:
+        axes = " and ".join(str(tuple(shape)) for shape in shapes)
+        raise ValueError(f"the leading axes {axes} cannot be broadcast") from None
 
 
 def _check_rnn(x: Tensor, W: Tensor, n: int) -> None:

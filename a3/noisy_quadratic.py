@@ -94,7 +94,10 @@ class NoisyQuadratic:
         # The sum of (1 - x)^(2t) over T steps; it is T where every step keeps the length.
         keeps = (x == 0) | (x == 2)
         total = torch.where(keeps, T, -torch.expm1(log_shrink) / torch.where(keeps, 1, x * (2 - x)))
-        return log_shrink.exp() * self.start, eta**2 * self.noise / B * total
+        noise = self.noise / B
+        # Nothing stays nothing, even where the moments overflow.
+        mean = torch.where(self.start > 0, log_shrink.exp() * self.start, 0.0)
+        return mean, torch.where(noise > 0, eta**2 * noise * total, 0.0)
 
     def loss(self, steps: Numbers, learning_rate: Numbers, batch_size: Numbers) -> Tensor:
         r"""The expected loss :math:`\frac12 \sum_i h_i E[w_{T,i}^2]` after some steps.
@@ -142,7 +145,7 @@ class NoisyQuadratic:
         Equation :eq:`steady-loss` of the book.
         """
         _, eta, B = _grid(0.0, learning_rate, batch_size)
-        limit = 2 / float(self.curvature.max())
+        limit = (2 / self.curvature.max()).item()  # infinite without curvature
         if not ((eta > 0) & (eta < limit)).all():
             raise ValueError(
                 f"there is a steady state only for learning rates between 0 and {limit:g}, "
@@ -152,7 +155,7 @@ class NoisyQuadratic:
         return (eta * noise / (2 * B * (2 - eta * self.curvature))).sum(-1)
 
     def best_learning_rate(self, steps: Numbers, batch_size: Numbers) -> tuple[Tensor, Tensor]:
-        r"""The learning rate of least expected loss after a fixed number of steps.
+        r"""The stable learning rate of least expected loss after a fixed number of steps.
 
         Parameters
         ----------
@@ -163,7 +166,8 @@ class NoisyQuadratic:
         Returns
         -------
         learning_rate : Tensor, shape (...)
-            To a relative precision of about 1e-8, the square root of that of the loss.
+            Between 1e-16 and 1 of the stability limit :math:`2/h_{\max}`. Its relative precision is
+            about 1e-8 over the square root of the share of the loss that the steps take away.
         loss : Tensor, shape (...)
 
         Raises
@@ -180,7 +184,9 @@ class NoisyQuadratic:
         r"""The fewest steps to a target loss, with the learning rate tuned at each batch size.
 
         The first number of steps T at which the best learning rate for T brings the expected loss
-        to the target. More steps are never worse, so it is found by bisection.
+        to the target. It is found by bisection. More steps are no worse, with one exception: a few
+        large steps can end at the bottom of a steep direction, and a step more adds noise to a
+        flat one. So the first numbers of steps are tried one by one.
 
         Parameters
         ----------
@@ -198,24 +204,32 @@ class NoisyQuadratic:
         Raises
         ------
         ValueError
-            If the target is not positive, or another argument is out of its range.
+            If the target is not positive, another argument is out of its range, or more than
+            2**53 steps are needed.
         """
         if not 0 < target < math.inf:
             raise ValueError(f"the target loss must be positive and finite, got {target}")
         _, _, B = (value.squeeze(-1) for value in _grid(0.0, 0.0, batch_size))
 
         def missed(T: Tensor) -> Tensor:
-            return self._best(T, B, precision=1e-5)[1] > target
+            return self._best(T, B, precision=1e-7)[1] > target
 
         low, high = torch.zeros_like(B), torch.ones_like(B)
-        if self.loss(0, 0, 1) <= target:
+        before = self.loss(0, 0, 1).item()
+        if before <= target:
             return low, torch.zeros_like(B)
         while (far := missed(high)).any():
             low, high = torch.where(far, high, low), torch.where(far, 2 * high, high)
+            if high.max() > 2**53:  # whole numbers are not exact beyond
+                raise ValueError(f"a loss of {target:g} needs more than 2**53 steps")
         while (high - low).max() > 1:
             middle = ((low + high) / 2).floor().clamp(min=1)
             far = missed(middle)
             low, high = torch.where(far, middle, low), torch.where(far, high, middle)
+        # Large steps, eta h > 0.7, matter while they leave much of the start: 0.3^(2T) of it.
+        for steps in range(1, min(int(low.max()), 1 + int(math.log(before / target))) + 1):
+            T = torch.full_like(high, steps)
+            high = torch.where((T < high) & ~missed(T), T, high)
         return high, self._best(high, B, precision=1e-9)[0]
 
     def preconditioned(self, power: float) -> NoisyQuadratic:
@@ -309,6 +323,13 @@ def _grid(
         torch.as_tensor(value, dtype=torch.float64).unsqueeze(-1)
         for value in (steps, learning_rate, batch_size)
     )
+    try:
+        torch.broadcast_shapes(T.shape, eta.shape, B.shape)
+    except RuntimeError:
+        raise ValueError(
+            f"steps, learning rates and batch sizes of shapes {tuple(T.shape[:-1])}, "
+            f"{tuple(eta.shape[:-1])} and {tuple(B.shape[:-1])} cannot be broadcast"
+        ) from None
     if not ((T >= 0) & T.isfinite()).all():
         raise ValueError(f"the number of steps must be finite and at least 0, got {steps}")
     if not ((eta >= 0) & eta.isfinite()).all():

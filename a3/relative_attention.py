@@ -37,7 +37,8 @@ def relative_attention(Q: Tensor, K: Tensor, V: Tensor, p: Tensor) -> tuple[Tens
     V : Tensor, shape (..., n, m)
     p : Tensor, shape (2 n - 1,)
         The score of each distance, from ``-(n - 1)`` to ``n - 1``: distance 0 is in the middle.
-        Minus infinity hides a distance; a query that sees nothing has weights nan.
+        Minus infinity hides a distance; a query that sees nothing has weights nan. It is brought
+        to the type of ``Q``.
 
     Returns
     -------
@@ -47,21 +48,29 @@ def relative_attention(Q: Tensor, K: Tensor, V: Tensor, p: Tensor) -> tuple[Tens
     Raises
     ------
     ValueError
-        If the shapes do not match, or ``p`` holds nan or plus infinity.
+        If the shapes do not match, an axis is empty, or ``p`` holds nan or plus infinity.
 
     References
     ----------
     Equation :eq:`relative-attention` of the book; Section 1.3 (2025). Shaw et al. (2018) learn
     vectors in place of the scalars p.
     """
-    n, d = Q.shape[-2:]
-    if K.shape[-2:] != (n, d) or V.shape[-2] != n:
+    n, d = Q.shape[-2:] if Q.dim() > 1 else (0, 0)
+    if not n * d or K.shape[-2:] != (n, d) or V.dim() < 2 or V.shape[-2] != n:
         raise ValueError(
-            f"expected queries and keys (n, d) and values (n, m), got {tuple(Q.shape)}, "
+            f"expected queries and keys (..., n, d) and values (..., n, m), got {tuple(Q.shape)}, "
             f"{tuple(K.shape)} and {tuple(V.shape)}"
         )
+    try:
+        torch.broadcast_shapes(Q.shape[:-2], K.shape[:-2], V.shape[:-2])
+    except RuntimeError:
+        raise ValueError(
+            f"the leading axes {tuple(Q.shape[:-2])}, {tuple(K.shape[:-2])} and "
+            f"{tuple(V.shape[:-2])} cannot be broadcast"
+        ) from None
     if p.shape != (2 * n - 1,):
         raise ValueError(f"expected {2 * n - 1} scores of distances, got shape {tuple(p.shape)}")
+    p = p.to(Q.dtype)
     if not (p < math.inf).all():
         raise ValueError("the scores of distances must be numbers or minus infinity")
     i = torch.arange(n, device=p.device)
@@ -91,10 +100,13 @@ def relative_attention_layer(
     Raises
     ------
     ValueError
-        If ``x`` is a single number or holds inf or nan, or ``p`` does not fit it.
+        If ``x`` is a single number, ``x`` or a weight is inf or nan, or ``p`` does not fit.
     """
     if not x.dim() or not x.isfinite().all():
         raise ValueError("expected finite numbers of shape (..., n)")
+    weights = (torch.as_tensor(W, dtype=torch.float64) for W in (W_Q, W_K, W_V))
+    if not all(W.isfinite().all() for W in weights):
+        raise ValueError(f"the weights must be finite, got {W_Q}, {W_K} and {W_V}")
     x = x.unsqueeze(-1)  # (..., n, 1)
     output, weights = relative_attention(W_Q * x, W_K * x, W_V * x, p)
     return output.squeeze(-1), weights
@@ -119,8 +131,10 @@ def distance_scores(scores: Mapping[int, float], n: int, elsewhere: float = -mat
     Raises
     ------
     ValueError
-        If a distance does not occur in a sequence of length ``n``.
+        If a distance does not occur in a sequence of length ``n``, or ``n`` is less than 1.
     """
+    if n < 1:
+        raise ValueError(f"a sequence must have at least 1 place, got {n}")
     p = torch.full((2 * n - 1,), elsewhere, dtype=torch.float64)
     for distance, score in scores.items():
         if abs(distance) >= n:
@@ -160,15 +174,14 @@ def as_convolution(
     ----------
     Equation :eq:`convolution-weights` of the book; question 1.3.1 (2025).
     """
-    total = math.fsum(kernel)
-    if not all(w >= 0 for w in kernel) or not 0 < total < math.inf:
+    if not all(w >= 0 for w in kernel) or not 0 < sum(kernel) < math.inf:
         raise ValueError(
             "one head takes weighted means, so the kernel must be finite, not negative and not "
             f"all zero; got {list(kernel)}"
         )
     k = _half_width(len(kernel), n)
     scores = {k - m: math.log(w) for m, w in enumerate(kernel) if w > 0}
-    return total, distance_scores(scores, n, elsewhere)
+    return math.fsum(kernel), distance_scores(scores, n, elsewhere)
 
 
 def convolution_error_bound(kernel: Sequence[float], n: int, M: float, largest: float) -> float:
@@ -186,7 +199,7 @@ def convolution_error_bound(kernel: Sequence[float], n: int, M: float, largest: 
     n : int
         Length of the sequence.
     M : float
-        All other distances have the score -M.
+        All other distances have the score -M; not negative, and may be infinite.
     largest : float
         The largest entry of the sequence.
 
@@ -197,15 +210,20 @@ def convolution_error_bound(kernel: Sequence[float], n: int, M: float, largest: 
     Raises
     ------
     ValueError
-        If the kernel is not one for :func:`as_convolution`, or ``largest`` is negative.
+        If the kernel is not one for :func:`as_convolution`, ``M`` is negative, or ``largest`` is
+        negative or not finite.
 
     References
     ----------
     Equation :eq:`convolution-error` of the book.
     """
     as_convolution(kernel, n, -M)  # raises
-    if not largest >= 0:
-        raise ValueError(f"the sequence must not be negative, but its largest entry is {largest}")
+    if not M >= 0:
+        raise ValueError(f"M must be at least 0, got {M}")
+    if not 0 <= largest < math.inf:
+        raise ValueError(
+            f"the sequence must be finite and not negative, but its largest entry is {largest}"
+        )
     s, m = math.fsum(kernel), sum(w > 0 for w in kernel)
     leak = (n - m) * math.exp(-M)
     return leak / (s + leak) * s * largest
@@ -283,7 +301,7 @@ def max_pooling_error_bound(x: Tensor, k: int, beta: float) -> Tensor:
 def _half_width(width: int, n: int) -> int:
     """``k`` of a window of ``2 k + 1``."""
     if width < 1 or width % 2 == 0:
-        raise ValueError(f"a window must have an odd number of places, got {width}")
+        raise ValueError(f"a window must have a positive, odd number of places, got {width}")
     if width > n:
         raise ValueError(f"a window of {width} places is wider than the sequence of {n}")
     return width // 2

@@ -6,6 +6,7 @@ to lower the logit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -34,13 +35,14 @@ def fgm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> Te
     Raises
     ------
     ValueError
-        If ``epsilon`` is negative or not finite, or ``f`` does not give one logit an input.
+        If ``epsilon`` is negative, not finite or of a shape that does not fit, ``f`` does not give
+        one logit an input, or the inputs or the gradient are not finite.
 
     References
     ----------
     Equation :eq:`fgm` of the book; question 1.1.2 (2023).
     """
-    _check_epsilon(epsilon)
+    _check_epsilon(epsilon, x)
     return x - epsilon * _gradient(f, x)
 
 
@@ -70,7 +72,7 @@ def fgsm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> T
     ----------
     Equation :eq:`fgsm` of the book; question 1.1.1 (2023); Goodfellow et al. (2015).
     """
-    _check_epsilon(epsilon)
+    _check_epsilon(epsilon, x)
     return x - epsilon * _gradient(f, x).sign()
 
 
@@ -170,7 +172,7 @@ def ridge(X: Tensor, t: Tensor, weight_decay: float | Tensor) -> Tensor:
         raise ValueError(f"the weight decay must be positive and finite, got {weight_decay}")
     U, s, Vt = torch.linalg.svd(X, full_matrices=False)
     s = torch.where(s > s.max() * max(X.shape) * torch.finfo(X.dtype).eps, s, 0.0)
-    return (s * (U.T @ t) / (s.square() + 2 * len(X) * decay)) @ Vt
+    return (s * (U.T @ t.to(X.dtype)) / (s.square() + 2 * len(X) * decay)) @ Vt
 
 
 def ridge_loss(w: Tensor, X: Tensor, t: Tensor, weight_decay: float) -> Tensor:
@@ -193,15 +195,17 @@ def ridge_loss(w: Tensor, X: Tensor, t: Tensor, weight_decay: float) -> Tensor:
     Raises
     ------
     ValueError
-        If the weight decay is negative, the shapes do not match, or the data are not finite.
+        If the weight decay is negative or infinite, the shapes do not match, or the weights or the
+        data are not finite.
 
     References
     ----------
     Equation :eq:`ridge-loss` of the book; Section 1.2 (2023).
     """
     _check_data(X, t)
-    if not weight_decay >= 0:
-        raise ValueError(f"the weight decay must be at least 0, got {weight_decay}")
+    _check_weights(w, X)
+    if not 0 <= weight_decay < math.inf:
+        raise ValueError(f"the weight decay must be finite and at least 0, got {weight_decay}")
     residual = w @ X.T - t  # (..., n)
     return residual.square().sum(-1) / (2 * len(X)) + weight_decay * w.square().sum(-1)
 
@@ -215,10 +219,35 @@ def _gradient(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
                 f"expected one logit an input, shape {tuple(x.shape[:-1])}, got "
                 f"{tuple(logits.shape)}"
             )
-        return torch.autograd.grad(logits.sum(), x)[0]
+        gradient = None
+        if logits.requires_grad:
+            gradient = torch.autograd.grad(logits.sum(), x, allow_unused=True)[0]
+    if gradient is None:
+        raise ValueError("the logits do not depend on the inputs: there is no gradient")
+    if not (x.isfinite().all() and gradient.isfinite().all()):
+        raise ValueError("the inputs and the gradient of the logit must be finite")
+    return gradient
 
 
 def _radius(w: Tensor, X: Tensor, shift: Tensor) -> Tensor:
+    _check_weights(w, X)
+    logits = (w @ X.T).abs()  # (..., n)
+    return torch.where(logits > 0, logits / shift, 0.0)
+
+
+def _check_epsilon(epsilon: float | Tensor, x: Tensor) -> None:
+    epsilon = torch.as_tensor(epsilon)
+    try:
+        epsilon.expand(x.shape)
+    except RuntimeError:
+        raise ValueError(
+            f"epsilon of shape {tuple(epsilon.shape)} must broadcast to {tuple(x.shape)}"
+        ) from None
+    if not ((epsilon >= 0) & epsilon.isfinite()).all():
+        raise ValueError(f"epsilon must be finite and at least 0, got {epsilon}")
+
+
+def _check_weights(w: Tensor, X: Tensor) -> None:
     if X.dim() != 2 or w.shape[-1:] != X.shape[1:]:
         raise ValueError(
             f"expected weights (..., d) and inputs (n, d), got {tuple(w.shape)} and "
@@ -226,14 +255,6 @@ def _radius(w: Tensor, X: Tensor, shift: Tensor) -> Tensor:
         )
     if not (w.isfinite().all() and X.isfinite().all()):
         raise ValueError("weights and inputs must be finite")
-    logits = (w @ X.T).abs()  # (..., n)
-    return torch.where(logits > 0, logits / shift, 0.0)
-
-
-def _check_epsilon(epsilon: float | Tensor) -> None:
-    epsilon = torch.as_tensor(epsilon)
-    if not ((epsilon >= 0) & epsilon.isfinite()).all():
-        raise ValueError(f"epsilon must be finite and at least 0, got {epsilon}")
 
 
 def _check_data(X: Tensor, t: Tensor) -> None:
