@@ -19,7 +19,7 @@ __all__ = ["NoisyQuadratic"]
 Numbers = float | Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NoisyQuadratic:
     """A quadratic loss with noisy gradients, diagonal in its own coordinates.
 
