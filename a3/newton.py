@@ -25,13 +25,11 @@ def minimize(
 ) -> tuple[Tensor, Tensor, Tensor]:
     r"""Lower the objective of every problem to a minimum near its start.
 
-    A step divides the gradient, in the eigenvectors of the Hessian, by the eigenvalues' sizes
-    and a damping :math:`\mu`,
-
-    .. math:: \Delta = -Q \, (|\Lambda| + \mu)^{-1} \, Q^\top g, \qquad H = Q \Lambda Q^\top ,
-
-    so that it goes downhill at saddles too. Where the objective does not fall, the problem stays
-    where it is and :math:`\mu` grows; where it falls, :math:`\mu` shrinks.
+    A step solves :math:`(H + \mu I) \Delta = -g` with a damping :math:`\mu`. Where
+    :math:`H + \mu I` is not positive definite, near saddles, it is
+    :math:`\Delta = -Q \, (|\Lambda| + \mu)^{-1} \, Q^\top g` with :math:`H = Q \Lambda Q^\top`,
+    which goes downhill too. Where the objective does not fall, the problem stays where it is and
+    :math:`\mu` grows; where it falls, :math:`\mu` shrinks.
 
     Parameters
     ----------
@@ -61,25 +59,21 @@ def minimize(
     damping = start.new_full(at.shape, 1e-3)
     for _ in range(iterations):
         value, gradient, hessian = state
-        curvature, Q = torch.linalg.eigh(hessian)
-        size = curvature.abs()
-        largest = size.amax(-1, keepdim=True).clamp(min=1e-300)
-        slope = (Q.mT @ gradient.unsqueeze(-1)).squeeze(-1)  # (p, k)
-        promise = (slope**2 / (size + 1e-15 * largest)).sum(-1) / 2
-        finished = promise <= tolerance * value
-        stuck = damping > 1e10
-        closed = finished | stuck
+        step = _steps(gradient, hessian, damping)
+        finished = -(gradient * step).sum(-1) / 2 <= tolerance * value
+        if finished.any():  # a damped step promises less than a full one, which counts
+            full = _steps(gradient[finished], hessian[finished], 0 * damping[finished])
+            promise = -(gradient[finished] * full).sum(-1) / 2
+            finished[finished.clone()] = promise <= tolerance * value[finished]
+        closed = finished | (damping > 1e10)  # the latter fall no further, to rounding
         if closed.any():
             found[at[closed]], values[at[closed]] = x[closed], value[closed]
             done[at[closed]] = finished[closed]
-            keep = ~closed
-            at, x, damping, Q, slope, size, largest = (
-                kept[keep] for kept in (at, x, damping, Q, slope, size, largest)
-            )
-            value, gradient, hessian = state = tuple(part[keep] for part in state)
+            open_ = ~closed
+            at, x, damping, step = (part[open_] for part in (at, x, damping, step))
+            value, *_ = state = tuple(part[open_] for part in state)
             if not len(at):
                 break
-        step = -(Q @ (slope / (size + damping[:, None] * largest)).unsqueeze(-1)).squeeze(-1)
         tried = objective(x + step, at, *arguments)
         better = tried[0] < value
         x = torch.where(better[:, None], x + step, x)
@@ -90,3 +84,17 @@ def minimize(
         damping = torch.where(better, (damping / 8).clamp(min=1e-15), damping * 5)
     found[at], values[at] = x, state[0]
     return found, values, done
+
+
+def _steps(gradient: Tensor, hessian: Tensor, damping: Tensor) -> Tensor:
+    """A downhill step for each problem, shape (p, k); the damping is relative to the Hessian."""
+    largest = hessian.diagonal(dim1=-2, dim2=-1).abs().amax(-1).clamp(min=1e-300)
+    shift = ((damping + 1e-15) * largest)[:, None]  # (p, 1)
+    root, failed = torch.linalg.cholesky_ex(hessian + torch.diag_embed(shift.expand_as(gradient)))
+    step = -torch.cholesky_solve(gradient[..., None], root)[..., 0]
+    saddle = failed > 0
+    if saddle.any():
+        curvature, Q = torch.linalg.eigh(hessian[saddle])
+        along = (Q.mT @ gradient[saddle][..., None])[..., 0] / (curvature.abs() + shift[saddle])
+        step[saddle] = -(Q @ along[..., None])[..., 0]
+    return step

@@ -1,0 +1,67 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from a3.bootstrap import check_options, interval, resampling_counts
+
+
+@given(st.integers(1, 20), st.integers(0, 30), st.integers(0, 99))
+def test_each_resample_has_as_many_runs(runs, number, seed):
+    counts = resampling_counts(runs, number, seed)
+    assert counts.shape == (number, runs)
+    assert (counts.sum(1) == runs).all()
+    assert np.array_equal(counts, resampling_counts(runs, number, seed))
+
+
+def test_runs_of_a_group_are_drawn_together():
+    group = np.array(["b", "a", "b", "c", "a", "b"])
+    counts = resampling_counts(6, 200, 0, group)
+    for name in "abc":
+        own = counts[:, group == name]
+        assert (own == own[:, :1]).all()
+    firsts = counts[:, [1, 0, 3]]
+    assert (firsts.sum(1) == 3).all()
+    assert firsts.mean(0) == pytest.approx([1, 1, 1], abs=0.2)
+    with pytest.raises(ValueError, match="groups are resampled, .* got only 7"):
+        resampling_counts(3, 10, 0, np.array([7, 7, 7]))
+
+
+def test_percentiles_of_many_values():
+    samples = np.random.default_rng(0).permutation(np.arange(10_001.0))[:, None]
+    assert interval(samples, np.zeros(1), 0.9).ravel() == pytest.approx([500, 9_500], abs=1e-6)
+
+
+def test_few_degrees_of_freedom_widen_the_percentiles_as_student_does():
+    samples = stats.norm.ppf((np.arange(1_000_000) + 0.5) / 1_000_000)
+    low, high = interval(samples, np.array(0.0), 0.95, freedom=4)
+    assert -low == pytest.approx(stats.t.ppf(0.975, 4), rel=1e-3) == pytest.approx(high, rel=1e-3)
+
+
+def test_the_interval_of_a_mean_of_groups_is_students():
+    values = np.array([1.0, 2.0, 4.0, 8.0])
+    counts = resampling_counts(4, 200_000, 0, np.arange(4))
+    got = interval(counts @ values / 4, values.mean(), 0.95, groups=4)
+    expected = stats.t.interval(0.95, 3, values.mean(), stats.sem(values))
+    assert got == pytest.approx(expected, rel=5e-3)
+
+
+@pytest.mark.parametrize("options", [{}, {"groups": 3}, {"freedom": 5}])
+def test_failed_resamples_are_passed_over(options):
+    samples = np.array([[1.0, math.nan], [2.0, math.nan], [math.nan, math.nan], [3.0, math.nan]])
+    got = interval(samples, np.array([2.0, 5.0]), 0.9, **options)
+    without = interval(samples[[0, 1, 3]][:, :1], np.array([2.0]), 0.9, **options)
+    assert got[:, :1].tolist() == without.tolist()
+    assert np.isnan(got[:, 1]).all()
+    assert np.isnan(interval(samples[:0], np.zeros(2), 0.9, **options)).all()
+
+
+def test_options_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="bootstrap must be at least 0, got -1"):
+        check_options(-1, 0.95)
+    for level in (0, 1, 95, math.nan):
+        with pytest.raises(ValueError, match="level must lie between 0 and 1"):
+            check_options(10, level)
