@@ -69,11 +69,11 @@ def huber_objective(
     slope = residual.clamp(-delta, delta)
     value = (weights * slope * (residual - slope / 2)).sum(-1)
     pull = weights * slope
-    J = torch.stack([share_E, share_A, share_B, -share_A * n, -share_B * d], -1)  # (p, r, 5)
-    gradient = (pull.unsqueeze(1) @ J).squeeze(1)
+    J = torch.stack([share_E, share_A, share_B, -share_A * n, -share_B * d], 1)  # (p, 5, r)
+    gradient = (J @ pull.unsqueeze(-1)).squeeze(-1)
     # The second derivative of LSE is sum_k share_k g_k g_k' - J J', where g_k is that of term k.
     squares = torch.where(residual.abs() < delta, weights, 0.0) - pull
-    hessian = J.mT @ (J * squares.unsqueeze(-1))
+    hessian = (J * squares.unsqueeze(1)) @ J.mT
     hessian[:, 0, 0] += (pull * share_E).sum(-1)
     for i, share, x in ((1, share_A, n), (2, share_B, d)):
         moments = (pull * share) @ torch.stack([torch.ones_like(x), -x, x**2], -1)  # (p, 3)
@@ -93,6 +93,7 @@ def fit_laws(
     delta: float,
     *,
     easing: tuple[float, ...] = (100, 30, 10, 3),
+    iterations: int = 300,
 ) -> tuple[Tensor, Tensor]:
     """Laws of the least objective near given ones, each with weights of its own or all with one.
 
@@ -103,7 +104,9 @@ def fit_laws(
         As for :func:`huber_objective`.
     easing : tuple of float
         A small delta makes valleys with steep walls, so it is lowered in steps: these multiples
-        of it come first.
+        of it come first, for a few steps each.
+    iterations : int
+        At most as many steps with delta itself.
 
     Returns
     -------
@@ -119,7 +122,7 @@ def fit_laws(
 
         for factor in easing:
             law, _, _ = minimize(objective, law, factor * delta, iterations=8)
-        law, value, _ = minimize(objective, law, delta)
+        law, value, _ = minimize(objective, law, delta, iterations=iterations)
         found.append(law), values.append(value)
     return torch.cat(found), torch.cat(values)
 

@@ -139,13 +139,19 @@ def fit_parametric(
     if starts is None:
         first = projected_starts(n, d, y)
     else:
-        first = _shift(torch.as_tensor(starts, dtype=torch.float64), *center)
-    found, values = fit_laws(first, n, d, y, torch.ones(1, len(y)).double(), delta)
+        first = torch.as_tensor(starts, dtype=torch.float64)
+        if first.dim() != 2 or first.shape[1] != 5 or not len(first):
+            raise ValueError(f"starts must be of shape (s, 5), got {tuple(first.shape)}")
+        first = _shift(first, *center)
+    once = torch.ones(1, len(y), dtype=torch.float64)
+    rough, values = fit_laws(first, n, d, y, once, delta, iterations=8)
+    rough = rough[values.argsort()[:12]]  # the others lag far behind, where steps are slow
+    found, values = fit_laws(rough, n, d, y, once, delta, easing=())
     best = found[values.argmin()]
     samples, spread = best.expand(bootstrap, 5), {}
     if bootstrap:
         counts = torch.from_numpy(resampling_counts(len(y), bootstrap, seed, runs.get("group")))
-        samples, _ = fit_laws(samples, n, d, y, counts, delta, easing=(3,))
+        samples, _ = fit_laws(samples, n, d, y, counts, delta, easing=())
         spread = {} if group is None else {"groups": runs["group"].nunique()}
     terms = log_terms(best[None], n, d)[:, 0]  # (3, r)
     residual = terms.logsumexp(0) - y

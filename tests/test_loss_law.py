@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from a3.loss_law import fit_laws, hoffmann_starts, huber_objective, log_terms, projected_starts
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def problem(seed, laws=4, runs=9):
+    g = torch.Generator().manual_seed(seed)
+    law = torch.randn(laws, 5, generator=g).double()
+    law[:, 3:] = law[:, 3:].abs()
+    n, d, y = torch.randn(3, runs, generator=g).double()
+    weights = torch.randint(0, 4, (laws, runs), generator=g).double()
+    return law, n, d, y, weights
+
+
+@given(seeds, st.sampled_from([1e-3, 0.3, 1e6]))
+def test_the_objective_is_the_weighted_huber_loss_of_the_log_residuals(seed, delta):
+    law, n, d, y, weights = problem(seed)
+    value, _, _ = huber_objective(law, n, d, y, weights, delta)
+    for (e, a, b, alpha, beta), w, got in zip(law, weights, value, strict=True):
+        N, D = n.exp(), d.exp()
+        loss = e.exp() + a.exp() / N**alpha + b.exp() / D**beta
+        expected = torch.nn.functional.huber_loss(
+            loss.log(), y, weight=w, reduction="sum", delta=delta
+        )
+        assert got.item() == pytest.approx(expected.item(), rel=1e-9)
+
+
+@given(seeds, st.sampled_from([0.3, 1e6]))
+def test_gradient_and_hessian_are_those_of_central_differences(seed, delta):
+    law, n, d, y, weights = problem(seed)
+    residual = log_terms(law, n, d).logsumexp(0) - y
+    weights[((residual.abs() - delta).abs() < 1e-3)] = 0  # no kink within reach
+    _, gradient, hessian = huber_objective(law, n, d, y, weights, delta)
+    h = 1e-5
+    for i in range(5):
+        step = torch.zeros(5).double()
+        step[i] = h
+        above = huber_objective(law + step, n, d, y, weights, delta)
+        below = huber_objective(law - step, n, d, y, weights, delta)
+        scale = 1 + gradient.abs().max().item() + hessian.abs().max().item()
+        difference = (above[0] - below[0]) / (2 * h)
+        assert gradient[:, i].tolist() == pytest.approx(difference.tolist(), abs=1e-6 * scale)
+        difference = (above[1] - below[1]) / (2 * h)
+        error = (hessian[:, i] - difference).abs().max().item()
+        assert error < 1e-5 * scale
+
+
+@given(seeds)
+@settings(max_examples=20)
+def test_laws_are_fitted_alike_alone_and_among_others(seed):
+    law, n, d, y, weights = problem(seed)
+    _, together = fit_laws(law, n, d, y, weights, 0.1)
+    for i in range(len(law)):
+        _, alone = fit_laws(law[i : i + 1], n, d, y, weights[i : i + 1], 0.1)
+        assert alone.item() == pytest.approx(together[i].item(), rel=1e-9, abs=1e-12)
+
+
+def test_more_laws_than_fit_into_one_chunk():
+    _, n, d, noise, weights = problem(0, laws=6, runs=11_000)
+    law = torch.tensor([[0.0, -0.7, -0.7, 0.5, 0.4]]).double()
+    y = log_terms(law, n, d).logsumexp(0)[0] + 0.1 * noise
+    found, values = fit_laws(law.expand(6, 5), n, d, y, weights, 0.01)
+    for i in range(6):
+        alone, value = fit_laws(law, n, d, y, weights[i : i + 1], 0.01)
+        assert torch.allclose(values[i], value[0], rtol=1e-9)
+        assert torch.allclose(found[i], alone[0], rtol=1e-4)
+    assert (found - law).abs().max() < 0.2
+
+
+def test_the_grid_of_the_paper():
+    starts = hoffmann_starts()
+    assert starts.shape == (4_500, 5) and len(starts.unique(dim=0)) == 4_500
+    assert starts.min(0).values.tolist() == [-1, 0, 0, 0, 0]
+    assert starts.max(0).values.tolist() == [1, 25, 25, 2, 2]
+
+
+def test_a_projected_start_has_the_best_three_for_its_exponents():
+    n, d = torch.linspace(-2, 2, 5).double(), torch.tensor([0.0, 1.0, -1.0, 0.5, -2.0]).double()
+    n, d = (x.flatten() for x in torch.meshgrid(n, d, indexing="ij"))
+    start = projected_starts(n, d, torch.zeros(25).double())
+    alpha, beta = start[77, 3:]
+    y = torch.log(1.5 + 0.5 * (-alpha * n).exp() + 2 * (-beta * d).exp())
+    start = projected_starts(n, d, y)
+    assert start[77, :3].exp().tolist() == pytest.approx([1.5, 0.5, 2.0])
+    # Without a share of the data, that term starts small, and the others still fit.
+    start = projected_starts(n, d, torch.log(1.5 + 0.5 * (-alpha * n).exp()))
+    shares = log_terms(start[77:78], n, d).exp()[:, 0].mean(1)
+    assert start[77, :2].exp().tolist() == pytest.approx([1.5, 0.5])
+    assert 0 < shares[2] < 0.01 * shares[0]
+    assert np.isfinite(start.numpy()).all()
