@@ -138,7 +138,8 @@ def fit_isoflop(
         table.loc[i, ["runs", "sizes", "bound"]] = len(x), len(np.unique(x)), bound
     used = np.flatnonzero(np.isfinite(optima[:, 0]))
     if len(used) < 2:
-        reasons = "".join(f"; {what}: {why}" for what, why in left_out)
+        reasons = "".join(f"; {what}: {why}" for what, why in left_out[:5])
+        reasons += f"; {len(left_out) - 5} more" if len(left_out) > 5 else ""
         raise ValueError(
             f"a line needs two budgets with an optimum, got {len(used)} of {len(table)}{reasons}"
         )
