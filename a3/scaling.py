@@ -56,29 +56,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
+    """Print and draw what can be fitted; raise at the end if something could not."""
     try:
         data = pd.read_csv(options.runs)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"{options.runs} is not a table: {error}") from None
-    common = {"data": data, "group": options.group}
-    common |= {"bootstrap": options.bootstrap, "seed": options.seed}
-    fits, drawn = {}, {}
-    if options.method in ("isoflop", "both"):
-        fit = fit_isoflop(
-            "params", "tokens", "flops", "loss", tolerance=options.tolerance, **common
-        )
-        fits["isoflop"] = fit
-        drawn["isoflop_profiles"] = scaling_figures.isoflop_profiles(fit)
-        drawn["isoflop_lines"] = scaling_figures.optimal_lines(fit)
-    if options.method in ("parametric", "both"):
-        fit = fit_parametric("params", "tokens", "loss", **common)
-        fits["parametric"] = fit
-        drawn["parametric_fit"] = scaling_figures.predicted_losses(fit)
-        drawn["parametric_lines"] = scaling_figures.optimal_lines(fit)
+    common = {
+        "data": data,
+        "group": options.group,
+        "bootstrap": options.bootstrap,
+        "seed": options.seed,
+    }
+    fits, failed = {}, []
+    try:
+        if options.method != "parametric":
+            names = ("params", "tokens", "flops", "loss")
+            fits["isoflop"] = fit_isoflop(*names, tolerance=options.tolerance, **common)
+    except ValueError as error:
+        failed.append(f"isoflop: {error}")
+    try:
+        if options.method != "isoflop":
+            fits["parametric"] = fit_parametric("params", "tokens", "loss", **common)
+    except ValueError as error:
+        failed.append(f"parametric: {error}")
     for name, fit in fits.items():
         print(_summary(name, fit, options.budget), end="\n\n")
-    for path in scaling_figures.write(drawn, options.out):
+    for path in scaling_figures.write(fits.values(), options.out):
         print(f"wrote {path}")
+    if failed:
+        raise ValueError("; ".join(failed))
 
 
 def _summary(name: str, fit: IsoFLOPFit | ParametricFit, budgets: Sequence[float]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -132,29 +133,36 @@ def predicted_losses(fit: ParametricFit) -> Figure:
     return figure
 
 
-def write(drawn: dict[str, Figure], folder: str | Path) -> list[Path]:
-    """Save each figure as a PNG for light pages and close it; no file is ever half written.
+def write(fits: Iterable[IsoFLOPFit | ParametricFit], folder: str | Path) -> list[Path]:
+    """Draw fits and save their figures as PNG for light pages; no file is ever half written.
 
     Parameters
     ----------
-    drawn : dict
-        File name without ending to figure.
+    fits : iterable of IsoFLOPFit and ParametricFit
     folder : path-like
         It is made if it does not exist.
 
     Returns
     -------
     list of Path
+        ``isoflop_profiles.png`` and ``isoflop_lines.png``, ``parametric_fit.png`` and
+        ``parametric_lines.png``.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for name, figure in drawn.items():
-        path = folder / f"{name}.png"
-        with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}") as temporary:
-            part = Path(temporary) / path.name
-            figures.save(figure, part)
-            os.replace(part, path)
-        plt.close(figure)
-        paths.append(path)
+    folder, paths = Path(folder), []
+    for fit in fits:
+        if isinstance(fit, IsoFLOPFit):
+            drawn = {"isoflop_profiles": isoflop_profiles, "isoflop_lines": optimal_lines}
+        else:
+            drawn = {"parametric_fit": predicted_losses, "parametric_lines": optimal_lines}
+        for name, draw in drawn.items():
+            figure, path = draw(fit), folder / f"{name}.png"
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}") as temporary:
+                    part = Path(temporary) / path.name
+                    figures.save(figure, part)
+                    os.replace(part, path)
+            finally:
+                plt.close(figure)
+            paths.append(path)
     return paths

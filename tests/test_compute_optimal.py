@@ -1,0 +1,111 @@
+import math
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+
+from a3.compute_optimal import compute_optimal
+from a3.isoflop import fit_isoflop
+from a3.parametric import fit_parametric
+
+N, C = (
+    part.ravel() for part in np.meshgrid(np.geomspace(1e7, 1e10, 8), np.geomspace(1e18, 1e21, 6))
+)
+LAW = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
+L = LAW["E"] + LAW["A"] / N ** LAW["alpha"] + LAW["B"] / (C / (6 * N)) ** LAW["beta"]
+NOISY = L * np.exp(0.01 * np.random.default_rng(0).standard_normal(len(L)))
+
+
+@pytest.fixture(scope="module")
+def parametric():
+    return fit_parametric(N, C / (6 * N), NOISY, bootstrap=200)
+
+
+@pytest.fixture(scope="module")
+def isoflop():
+    best = 1.5 * C**0.46
+    losses = 2 + 0.08 * np.log(N / best) ** 2 + 0.01 * np.random.default_rng(0).random(len(N))
+    return fit_isoflop(N, C / (6 * N), C, losses, bootstrap=200)
+
+
+@pytest.mark.parametrize("per_token", [6.0, 7.5])
+@pytest.mark.parametrize("budget", [1e19, 1e24])
+def test_the_split_has_the_least_loss_of_the_law(parametric, budget, per_token):
+    best = compute_optimal(parametric, budget, per_token=per_token)
+    assert per_token * best.params * best.tokens == pytest.approx(budget)
+    found = minimize_scalar(
+        lambda x: parametric.predict(math.exp(x), budget / per_token / math.exp(x)),
+        bracket=(10, 20, 30), tol=1e-10,
+    )  # fmt: skip
+    assert math.log(best.params) == pytest.approx(found.x, abs=1e-4)
+    assert best.loss == pytest.approx(found.fun, rel=1e-9)
+
+
+def test_the_split_grows_with_the_exponents_of_the_fit(parametric, isoflop):
+    for fit in (parametric, isoflop):
+        best = compute_optimal(fit, [1e18, 1e22])
+        growth = [np.log(x[1] / x[0]) / np.log(1e4) for x in (best.params, best.tokens)]
+        assert growth == pytest.approx([fit.a, fit.b], rel=1e-6)
+
+
+def test_the_book_states_the_same_formula(parametric):
+    fit, budget = parametric, 1e20
+    factor = (fit.alpha * fit.A / (fit.beta * fit.B)) ** (1 / (fit.alpha + fit.beta))
+    assert compute_optimal(fit, budget).params == pytest.approx(factor * (budget / 6) ** fit.a)
+
+
+def test_lines_give_no_loss(isoflop):
+    best = compute_optimal(isoflop, 1e20)
+    assert best.params == pytest.approx(isoflop.k * 1e20**isoflop.a)
+    assert best.tokens == pytest.approx(isoflop.m * 1e20**isoflop.b)
+    assert best.loss is None and set(best.intervals) == {"params", "tokens"}
+
+
+def test_intervals_hold_the_value_and_widen_beyond_the_data(parametric, isoflop):
+    for fit in (parametric, isoflop):
+        best = compute_optimal(fit, [1e20, 1e24, 1e28])
+        for name, (low, high) in best.intervals.items():
+            assert (low < getattr(best, name)).all() and (getattr(best, name) < high).all()
+        low, high = best.intervals["params"]
+        assert (np.diff(high / low) > 0).all()
+
+
+def test_orders_of_magnitude_beyond_the_data(parametric, isoflop):
+    for fit in (parametric, isoflop):
+        best = compute_optimal(fit, [1e15, 1e18, 1e20, 1e21, 1e23])
+        assert best.extrapolation == pytest.approx([3, 0, 0, 0, 2], abs=1e-9)
+
+
+def test_one_budget_gives_numbers_and_several_the_same_numbers(parametric, isoflop):
+    for fit in (parametric, isoflop):
+        many = compute_optimal(fit, np.array([[1e19, 1e20]]))
+        one = compute_optimal(fit, 1e20)
+        assert np.ndim(one.params) == np.ndim(one.extrapolation) == 0
+        assert many.params.shape == (1, 2) and many.params[0, 1] == pytest.approx(one.params)
+        for name, ends in one.intervals.items():
+            for end, ends_of_many in zip(ends, many.intervals[name], strict=True):
+                assert np.ndim(end) == 0 and ends_of_many[0, 1] == pytest.approx(end)
+
+
+def test_without_a_bootstrap_there_are_no_intervals():
+    fit = fit_parametric(N, C / (6 * N), L, bootstrap=0)
+    best = compute_optimal(fit, 1e20)
+    assert all(math.isnan(end) for ends in best.intervals.values() for end in ends)
+    assert math.isfinite(best.params)
+
+
+def test_budgets_that_are_not_positive_are_refused(parametric, isoflop):
+    for fit in (parametric, isoflop):
+        for budget in (0, -1e20, math.nan, [1e20, math.inf]):
+            with pytest.raises(ValueError, match="the budget must be positive and finite"):
+                compute_optimal(fit, budget)
+        with pytest.raises(ValueError, match="per_token must be positive"):
+            compute_optimal(fit, 1e20, per_token=0)
+
+
+def test_a_law_without_a_best_size_is_refused():
+    rising = 1 + 1e-3 * N**0.2 + 400 * (C / N) ** -0.3
+    with pytest.warns(RuntimeWarning, match="do not show the whole law"):
+        fit = fit_parametric(N, C / (6 * N), rising, bootstrap=0)
+    with pytest.raises(ValueError, match="no size is best: alpha is -0.2"):
+        compute_optimal(fit, 1e20)
