@@ -89,7 +89,8 @@ def interval(
 
     References
     ----------
-    Sections 3.2 and 4.1 of Hesterberg (2015), What teachers should know about the bootstrap.
+    Expanded percentile and t intervals of Hesterberg (2015), What teachers should know about the
+    bootstrap.
     """
     some = np.isfinite(samples).any(axis=0)
     if not some.any():

@@ -125,8 +125,8 @@ def fit_parametric(
 
     References
     ----------
-    Section 3.3 and Eq. (3) of Hoffmann et al. (2022), and Besiroglu et al. (2024), who sum the
-    Huber losses, as here, where the former's averages stopped the optimiser early.
+    Section 3.3 and Eq. (3) of Hoffmann et al. (2022); Besiroglu et al. (2024), who find that the
+    former's optimiser stopped early.
     """
     check_options(bootstrap, level)
     if not 0 < delta < np.inf:

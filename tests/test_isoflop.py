@@ -214,6 +214,17 @@ def test_resampled_optima_outside_the_grid_are_reported():
         fit(planted(off=-1.8, share=0.02, seed=2), bootstrap=200)
 
 
+def test_a_seed_that_ran_few_sizes_is_resampled_with_the_others_only():
+    runs = planted(seeds=4, share=0.01)
+    few = (runs["seed"] == 0) & (runs["flops"] == BUDGETS[1])
+    runs = runs.drop(runs.index[few][2:])
+    found = fit(runs, group="seed", bootstrap=300)
+    assert np.isfinite(found.samples).all()  # from the other budgets, where that seed is alone
+    assert found.intervals["a"][0] < 0.46 < found.intervals["a"][1]
+    with pytest.raises(ValueError, match="groups are resampled, .* got only 3"):
+        fit(runs[runs["seed"] == 3], group="seed")
+
+
 def covered(trials, **options):
     truth = {"a": 0.46, "b": 0.54, "k": 3.0, "m": 1 / 18}
     hits = []
