@@ -86,7 +86,8 @@ def fit_isoflop(
         Resamples; 0 for no intervals. Without groups the sizes stay as they are, and the
         residuals of all budgets, relative to the mean loss there and scaled to their full
         variance, are drawn anew. (Few runs a budget make resampled runs far too uncertain: some
-        resamples have only two or three sizes.)
+        resamples have only two or three sizes.) With six or seven runs a budget such intervals of
+        95 % cover about 92 % of planted truths.
     level : float
         Of the intervals.
     seed : int

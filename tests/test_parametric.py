@@ -170,8 +170,8 @@ def test_runs_with_nan_losses_are_left_out_and_change_nothing():
 @pytest.mark.slow
 def test_intervals_cover_the_truth():
     hits = []
-    for trial in range(200):
-        fit = fit_parametric(*noisy(trial), bootstrap=300)
+    for trial in range(400):
+        fit = fit_parametric(*noisy(trial), bootstrap=200)
         truth = HOFFMANN | {"a": 0.28 / 0.62, "b": 0.34 / 0.62}
         hits.append([low <= truth[k] <= high for k, (low, high) in fit.intervals.items()])
     covered = dict(zip(fit.intervals, np.mean(hits, axis=0), strict=True))
