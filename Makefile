@@ -18,6 +18,8 @@ A3_CACHE ?= $(CURDIR)/.cache/a3
 export A3_CACHE
 export A3_PROFILE := $(PROFILE)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Packages come uncompiled, so what is imported must be kept compiled for the next process.
+unexport PYTHONDONTWRITEBYTECODE
 # One thread a process: the arrays are small, and several runs share the cores already.
 OMP_NUM_THREADS ?= 1
 export OMP_NUM_THREADS
