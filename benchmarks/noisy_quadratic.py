@@ -16,15 +16,12 @@ and of the ratios the range too.
 Usage: python benchmarks/noisy_quadratic.py [--threads N] [--repeats R]
 """
 
-import argparse
 import math
-import platform
 import random
-import time
-from pathlib import Path
 from statistics import median
 
 import torch
+from paired import alternate, start, table, with_range
 
 from a3.noisy_quadratic import NoisyQuadratic
 
@@ -79,22 +76,6 @@ def errors(losses, expected):
     return float(((losses.mean(0) - expected).abs() / error).max())
 
 
-def seconds(function):
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
-def alternate(first, second, repeats):
-    """Seconds of each function, called in turn after one call to warm up."""
-    first(), second()
-    return list(zip(*((seconds(first), seconds(second)) for _ in range(repeats)), strict=True))
-
-
-def with_range(ratios):
-    return f"{median(ratios):,.0f} ({min(ratios):,.0f} to {max(ratios):,.0f})"
-
-
 def row(directions, steps, repeats):
     """One row of each of the two tables: times, and agreement."""
     problem = spectrum(directions)
@@ -120,31 +101,9 @@ def row(directions, steps, repeats):
     return [*times, with_range(savings)], [directions, steps, *(f"{value:.1f}" for value in off)]
 
 
-def table(*rows):
-    """Print a table in Markdown, the first row its head."""
-    head, *rows = ([str(cell) for cell in row] for row in rows)
-    for row in (head, ["---:"] * len(head), *rows):
-        print(f"| {' | '.join(row)} |")
-    print()
-
-
-def cpu():
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--repeats", type=int, default=9)
-    arguments = parser.parse_args()
-    if arguments.threads < 1 or arguments.repeats < 1:
-        parser.error("threads and repeats must be at least 1")
-    torch.set_num_threads(arguments.threads)
+    arguments = start(__doc__)
 
-    print(f"{cpu()}, {arguments.threads} thread(s), torch {torch.__version__}.")
     grid = f"{len(RATES)} learning rates and {len(BATCH_SIZES)} batch sizes"
     print(f"Medians of {arguments.repeats}, over {grid}.")
     print("A ratio above 1 says that the first of the two is faster.\n")

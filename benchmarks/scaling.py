@@ -13,15 +13,12 @@ medians, and of the ratios the range too.
 Usage: python benchmarks/scaling.py [--threads N] [--repeats R]
 """
 
-import argparse
-import platform
-import time
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 import scipy
 import torch
+from paired import alternate, start, table, with_range
 from scipy.optimize import minimize
 
 from a3.bootstrap import resampling_counts
@@ -93,47 +90,8 @@ def bootstrap_fits(sizes, budgets, repeats):
     return [*cells, with_range(ratios), f"{reached:.0%}"]
 
 
-def seconds(function):
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
-def alternate(first, second, repeats):
-    """Seconds of each function, called in turn after one call to warm up."""
-    first(), second()
-    return list(zip(*((seconds(first), seconds(second)) for _ in range(repeats)), strict=True))
-
-
-def with_range(ratios):
-    return f"{median(ratios):.0f} ({min(ratios):.0f} to {max(ratios):.0f})"
-
-
-def table(*rows):
-    """Print a table in Markdown, the first row its head."""
-    head, *rows = ([str(cell) for cell in row] for row in rows)
-    for row in (head, ["---:"] * len(head), *rows):
-        print(f"| {' | '.join(row)} |")
-    print()
-
-
-def cpu():
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--repeats", type=int, default=9)
-    arguments = parser.parse_args()
-    if arguments.threads < 1 or arguments.repeats < 1:
-        parser.error("threads and repeats must be at least 1")
-    torch.set_num_threads(arguments.threads)
-    versions = f"torch {torch.__version__}, SciPy {scipy.__version__}"
-    print(f"{cpu()}, {arguments.threads} thread(s), {versions}.")
+    arguments = start(__doc__, f", SciPy {scipy.__version__}")
     print(f"Medians of {arguments.repeats}; a ratio above 1 says that ours is faster.\n")
     print(f"Seconds for {RESAMPLES:,} bootstrap fits of the parametric law; the loop's from")
     print(f"{IN_THE_LOOP} of them, in proportion.\n")

@@ -16,13 +16,10 @@ medians, and of the ratios the range too.
 Usage: python benchmarks/translation.py [--threads N] [--repeats R]
 """
 
-import argparse
-import platform
-import time
-from pathlib import Path
 from statistics import median
 
 import torch
+from paired import alternate, seconds, start, table, with_range
 from torch import nn
 
 from a3.attention import causal_mask
@@ -79,22 +76,6 @@ def train_on(model, batches):
     return steps
 
 
-def seconds(function):
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
-def alternate(first, second, repeats):
-    """Seconds of each function, called in turn after one call to warm up."""
-    first(), second()
-    return list(zip(*((seconds(first), seconds(second)) for _ in range(repeats)), strict=True))
-
-
-def with_range(ratios):
-    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-
-
 def training_steps(hidden, batch_size, words, repeats):
     """One row of the table of training steps."""
     steps = 4 if batch_size > 64 else 24
@@ -107,7 +88,7 @@ def training_steps(hidden, batch_size, words, repeats):
     ratios = [their / our for our, their in zip(*times, strict=True)]
     cells = [hidden, batch_size]
     cells += [f"{1e3 * median(t) / steps:.1f}" for t in times]
-    cells.append(with_range(ratios))
+    cells.append(with_range(ratios, 2))
     cells.append(f"{peak / 1e9:.0f}")
     for model, t in zip((ours, theirs), times, strict=True):
         cells.append(f"{3 * model.flops(pairs) / median(t) / peak:.0%}")
@@ -141,7 +122,7 @@ def decoding(hidden, pairs, repeats):
     )
     rates = [len(words) / t for t in batched], [len(few) / t for t in naive]
     ratios = [fast / slow for fast, slow in zip(*rates, strict=True)]
-    return [hidden, *(f"{median(rate):,.0f}" for rate in rates), with_range(ratios)]
+    return [hidden, *(f"{median(rate):,.0f}" for rate in rates), with_range(ratios, 2)]
 
 
 def matmul_peak(size=1_536, repeats=10):
@@ -150,34 +131,12 @@ def matmul_peak(size=1_536, repeats=10):
     return 2 * size**3 / min(seconds(lambda: a @ b) for _ in range(repeats))
 
 
-def table(*rows):
-    """Print a table in Markdown, the first row its head."""
-    head, *rows = ([str(cell) for cell in row] for row in rows)
-    for row in (head, ["---:"] * len(head), *rows):
-        print(f"| {' | '.join(row)} |")
-    print()
-
-
-def cpu():
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--repeats", type=int, default=9)
-    arguments = parser.parse_args()
-    if arguments.threads < 1 or arguments.repeats < 1:
-        parser.error("threads and repeats must be at least 1")
-    torch.set_num_threads(arguments.threads)
+    arguments = start(__doc__)
     pairs = WordPairs(large_words())
     order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(0))
     words = [pairs.pairs[i] for i in order]
 
-    print(f"{cpu()}, {arguments.threads} thread(s), torch {torch.__version__}.")
     print(f"Medians of {arguments.repeats}; a ratio above 1 says that ours is faster.\n")
     print(f"A training step of {LAYERS} layers, and the peak in fp32, measured before and after.\n")
     head = ["hidden", "batch", "ours, ms", "torch, ms", "ratio (range)"]
