@@ -1,0 +1,59 @@
+"""Whether the model hub can be reached: asked once, in seconds, and told to its libraries."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import urllib.error
+import urllib.request
+from functools import cache
+
+__all__ = ["hub_reachable"]
+
+_TRUE = {"1", "ON", "YES", "TRUE"}  # as huggingface_hub reads its variables
+
+
+@cache
+def hub_reachable(timeout: float = 3.0) -> bool:
+    """Ask the hub once whether it answers; if not, put its libraries offline.
+
+    Without this a library retries every file of a checkpoint for about a minute. The
+    environment variable ``HF_HUB_OFFLINE`` is believed without asking, and set where the hub
+    does not answer, so that what is loaded later in this process, or in one it starts, looks in
+    the cache alone. ``HF_ENDPOINT`` names another hub.
+
+    Parameters
+    ----------
+    timeout : float
+        Seconds to wait, resolving the name included.
+
+    Returns
+    -------
+    bool
+    """
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in _TRUE:
+        return False
+    answers: list[bool] = []
+    probe = threading.Thread(target=lambda: answers.append(_answers(timeout)), daemon=True)
+    probe.start()
+    probe.join(timeout)  # resolving a name has no timeout of its own
+    if answers == [True]:
+        return True
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    if "huggingface_hub.constants" in sys.modules:  # read the variable when it was imported
+        sys.modules["huggingface_hub.constants"].HF_HUB_OFFLINE = True
+    return False
+
+
+def _answers(timeout: float) -> bool:
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    request = urllib.request.Request(endpoint, method="HEAD")
+    try:
+        with urllib.request.urlopen(request, timeout=timeout):
+            return True
+    except urllib.error.HTTPError as refusal:
+        refusal.close()
+    except (OSError, ValueError):
+        pass
+    return False
