@@ -1,0 +1,139 @@
+"""Verbal arithmetic: sentences such as "four minus ten", labelled by the sign of their value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from sklearn.model_selection import train_test_split
+
+__all__ = ["LABELS", "NUMBERS", "label", "read_sentences", "split", "value", "verbal_arithmetic"]
+
+NUMBERS = tuple(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+    "fifteen sixteen seventeen eighteen nineteen".split()
+)
+"""The number words; each one's place is what it stands for."""
+LABELS = ("negative", "zero", "positive")
+"""What the labels 0, 1 and 2 mean."""
+_VALUE = {word: number for number, word in enumerate(NUMBERS)}
+_SIGN = {"plus": 1, "minus": -1}
+
+
+def verbal_arithmetic() -> pd.DataFrame:
+    """All sums and differences of two of the twenty number words.
+
+    Returns
+    -------
+    DataFrame
+        800 rows with the columns ``sentence`` and ``label``. First every "plus", then every
+        "minus"; row ``400 * minus + 20 * a + b`` is about the numbers ``a`` and ``b``.
+    """
+    sentences = [f"{a} {operation} {b}" for operation in _SIGN for a in NUMBERS for b in NUMBERS]
+    return pd.DataFrame({"sentence": sentences, "label": [label(value(s)) for s in sentences]})
+
+
+def value(sentence: str) -> int:
+    """What a sentence comes to, worked out from left to right.
+
+    Parameters
+    ----------
+    sentence : str
+        Number words with "plus" or "minus" between them, as many as one likes.
+
+    Raises
+    ------
+    ValueError
+        If the sentence is empty, a word is none of these, or is not in its place.
+
+    Examples
+    --------
+    >>> value("three minus two minus two")
+    -1
+    """
+    words = sentence.split()
+    if not words:
+        raise ValueError("the sentence is empty; expected one such as 'four minus ten'")
+    for place, word in enumerate(words):
+        expected, kind = (_SIGN, "'plus' or 'minus'") if place % 2 else (_VALUE, "a number word")
+        if word not in expected:
+            raise ValueError(f"word {place + 1} of {sentence!r} must be {kind}, not {word!r}")
+    if len(words) % 2 == 0:
+        raise ValueError(f"{sentence!r} ends in an operation; expected a number word after it")
+    terms = zip(words[1::2], words[2::2], strict=True)
+    return _VALUE[words[0]] + sum(_SIGN[operation] * _VALUE[word] for operation, word in terms)
+
+
+def label(value: int) -> int:
+    """0 for a negative value, 1 for zero, 2 for a positive one."""
+    return 1 + (value > 0) - (value < 0)
+
+
+def split(
+    data: pd.DataFrame, held_out: int | float, seed: int = 0, *, stratify: bool = False
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Draw the rows that are kept for validation or test.
+
+    The handouts hold out 160 of the 800 sentences for the test, and of the other 640 three
+    tenths for validation, stratified.
+
+    Parameters
+    ----------
+    data : DataFrame
+        With a column ``label``.
+    held_out : int or float
+        How many rows, or which share of them.
+    seed : int
+    stratify : bool
+        Whether each label has the same share in both parts.
+
+    Returns
+    -------
+    (DataFrame, DataFrame)
+        Both in random order, with the index of ``data``.
+
+    Raises
+    ------
+    ValueError
+        If one part would be empty, or a label has too few rows to stratify by.
+    """
+    labels = data["label"] if stratify else None
+    return tuple(train_test_split(data, test_size=held_out, random_state=seed, stratify=labels))
+
+
+def read_sentences(path: str | Path) -> pd.DataFrame:
+    """A reader's own sentences from a CSV file.
+
+    Parameters
+    ----------
+    path : path-like
+        With the columns ``sentence`` and ``label``, or ``input`` and ``label`` as in the course's
+        files; others are left out.
+
+    Returns
+    -------
+    DataFrame
+        With the columns ``sentence`` and ``label``.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, a sentence is empty, or a label is not 0, 1 or 2. The message
+        names the first such line of the file.
+    """
+    data = pd.read_csv(path, keep_default_na=False, skipinitialspace=True)
+    data = data.rename(columns=lambda name: str(name).strip()).rename(columns={"input": "sentence"})
+    if missing := {"sentence", "label"} - {*data.columns}:
+        raise ValueError(
+            f"{path} has no column {' and no column '.join(map(repr, sorted(missing)))}: expected "
+            f"'sentence' (or 'input') and 'label', found {[*data.columns]}"
+        )
+    data = data[["sentence", "label"]].copy()
+    data["sentence"] = data["sentence"].astype(str).str.strip()
+    labels = pd.to_numeric(data["label"], errors="coerce")
+    for row, sentence, given in data.itertuples():
+        if not sentence:
+            raise ValueError(f"line {row + 2} of {path} has an empty sentence")
+        if labels[row] not in (0, 1, 2):
+            raise ValueError(f"line {row + 2} of {path} has the label {given!r}, not 0, 1 or 2")
+    return data.assign(label=labels.astype("int64"))
