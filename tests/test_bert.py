@@ -1,0 +1,150 @@
+import json
+
+import pytest
+import torch
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    BertModel,
+    BertTokenizerFast,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+    RobertaModel,
+)
+
+from a3.bert import (
+    BertForSentenceClassification,
+    RobertaForSentenceClassification,
+    load_classifier,
+)
+from a3.verbal_arithmetic import LABELS, NUMBERS
+
+SMALL = {
+    "vocab_size": 40,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 24,
+    "max_position_embeddings": 12,
+    "num_labels": 3,
+}
+INPUTS = {
+    "input_ids": torch.tensor([[2, 7, 9, 3], [2, 8, 3, 0]]),
+    "attention_mask": torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]]),
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A checkpoint of a BERT without a classifier."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "plus", "minus", *NUMBERS]
+    (tmp_path / "vocab.txt").write_text("\n".join(words))
+    BertTokenizerFast(vocab=str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
+    torch.manual_seed(0)
+    BertModel(BertConfig(**SMALL)).save_pretrained(tmp_path)
+    return tmp_path
+
+
+def test_logits_equal_those_of_transformers_with_the_same_weights():
+    torch.manual_seed(0)
+    theirs = BertForSequenceClassification(BertConfig(**SMALL)).eval()
+    ours = BertForSentenceClassification(BertConfig(**SMALL)).eval()
+    weights = {name.removeprefix("bert."): w for name, w in theirs.state_dict().items()}
+    ours.load_state_dict(weights)
+    assert torch.equal(ours(**INPUTS).logits, theirs(**INPUTS).logits)
+    labels = torch.tensor([0, 2])
+    assert torch.equal(ours(**INPUTS, labels=labels).loss, theirs(**INPUTS, labels=labels).loss)
+
+
+def test_logits_of_the_sibling_equal_those_of_transformers():
+    torch.manual_seed(0)
+    config = RobertaConfig(**SMALL, pad_token_id=0)
+    theirs = RobertaForSequenceClassification(config).eval()
+    ours = RobertaForSentenceClassification(config).eval()
+    names = {"classifier.dense": "pooler.dense", "classifier.out_proj": "classifier"}
+    weights = {}
+    for name, weight in theirs.state_dict().items():
+        for old, new in names.items():
+            name = name.replace(old, new)
+        weights[name.removeprefix("roberta.")] = weight
+    ours.load_state_dict(weights)
+    assert torch.allclose(ours(**INPUTS).logits, theirs(**INPUTS).logits, atol=1e-6)
+
+
+def test_padding_changes_nothing():
+    torch.manual_seed(0)
+    model = BertForSentenceClassification(BertConfig(**SMALL)).eval()
+    alone = model(torch.tensor([[2, 8, 3]])).logits
+    assert torch.allclose(model(**INPUTS).logits[1:], alone, atol=1e-6)
+
+
+def test_saved_and_loaded_it_is_the_same(tmp_path):
+    torch.manual_seed(0)
+    model = BertForSentenceClassification(BertConfig(**SMALL | {"num_labels": 5})).eval()
+    model.save_pretrained(tmp_path)
+    again = BertForSentenceClassification.from_pretrained(tmp_path).eval()
+    assert again.config.num_labels == 5
+    assert torch.equal(again(**INPUTS).logits, model(**INPUTS).logits)
+    assert (tmp_path / "model.safetensors").is_file()
+
+
+def test_a_checkpoint_of_transformers_classifier_loads(tmp_path):
+    torch.manual_seed(0)
+    theirs = BertForSequenceClassification(BertConfig(**SMALL)).eval()
+    theirs.save_pretrained(tmp_path)
+    ours = BertForSentenceClassification.from_pretrained(tmp_path).eval()
+    assert torch.equal(ours(**INPUTS).logits, theirs(**INPUTS).logits)
+
+
+def test_the_encoder_is_the_checkpoints_and_the_classifier_is_drawn(folder):
+    model, tokenizer = load_classifier(folder, seed=1)
+    assert isinstance(model, BertForSentenceClassification) and not model.training
+    encoder = BertModel.from_pretrained(folder)
+    for name, weight in encoder.state_dict().items():
+        assert torch.equal(model.state_dict()[name], weight), name
+    assert model.config.id2label == dict(enumerate(LABELS))
+    assert tokenizer("four minus ten")["input_ids"] == [2, 11, 6, 17, 3]
+
+
+def test_the_seed_draws_the_classifier_and_leaves_the_global_state(folder):
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    first, again, other = (load_classifier(folder, seed=s)[0].classifier.weight for s in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_without_pretraining_no_weight_is_the_checkpoints(folder):
+    trained, _ = load_classifier(folder)
+    drawn, _ = load_classifier(folder, seed=3, pretrained=False)
+    name = "encoder.layer.0.attention.self.query.weight"
+    assert not torch.equal(trained.state_dict()[name], drawn.state_dict()[name])
+
+
+def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="is not a checkpoint: expected a folder with a config"):
+        load_classifier(tmp_path)
+
+
+def test_an_architecture_that_does_not_fit_is_refused(folder):
+    (folder / "config.json").write_text(json.dumps({"model_type": "gpt2"}))
+    with pytest.raises(ValueError, match=r"type 'gpt2'; expected one of \['bert', 'roberta'\]"):
+        load_classifier(folder)
+
+
+def test_a_roberta_loaded_as_a_bert_is_refused_instead_of_drawn_anew(folder):
+    """What BertModel does silently with BERTweet: every weight of the encoder is random."""
+    config = json.loads((folder / "config.json").read_text())
+    torch.manual_seed(0)
+    tweets = RobertaForSequenceClassification(RobertaConfig(**SMALL))
+    tweets.save_pretrained(folder)
+    (folder / "config.json").write_text(json.dumps(config))  # and says that it is a BERT
+    with pytest.raises(ValueError, match="lacks .* weights of the encoder, such as embeddings"):
+        load_classifier(folder)
+
+
+def test_a_roberta_gets_the_sibling(folder):
+    RobertaModel(RobertaConfig(**SMALL, pad_token_id=0)).save_pretrained(folder)
+    model, _ = load_classifier(folder)
+    assert isinstance(model, RobertaForSentenceClassification)
+    assert model(**INPUTS).logits.shape == (2, 3)
