@@ -1,0 +1,109 @@
+"""Captions as rows of token numbers, for a small CLIP: CLIP's own tokens, those in use only."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+import torch
+from torch import Tensor
+
+__all__ = ["Vocabulary", "check_captions"]
+
+
+class Vocabulary:
+    """CLIP's byte-pair tokens, renumbered so that a small model has no more than it meets.
+
+    0 pads, 1 starts a caption, and the largest number ends it: CLIP takes a caption's feature at
+    its largest number.
+
+    Parameters
+    ----------
+    tokens : iterable of int
+        The numbers that CLIP's tokenizer gives the tokens in use.
+    context : int
+        Length of a row, its start and end included.
+
+    Raises
+    ------
+    ValueError
+        If there is no token, or no room for one.
+    """
+
+    def __init__(self, tokens: Iterable[int], context: int = 20):
+        self.tokens = sorted(set(tokens))
+        self.context = context
+        if not self.tokens or context < 3:
+            raise ValueError(f"expected tokens and a context of 3 or more, got {context}")
+        self._number = {token: number for number, token in enumerate(self.tokens, start=2)}
+
+    @classmethod
+    def of(cls, captions: Iterable[str], context: int = 20) -> Vocabulary:
+        """The tokens that these captions need."""
+        return cls((t for caption in captions for t in _tokenizer().encode(caption)), context)
+
+    def __len__(self) -> int:
+        return len(self.tokens) + 3
+
+    def __call__(self, captions: Sequence[str], quiet: bool = False) -> Tensor:
+        """Rows of numbers; a caption that is too long loses its end.
+
+        Parameters
+        ----------
+        captions : sequence of str
+        quiet : bool
+            Whether to warn of nothing.
+
+        Returns
+        -------
+        Tensor, long, shape (n, context)
+
+        Raises
+        ------
+        ValueError
+            If a caption is empty, or none of its words is known.
+
+        Warns
+        -----
+        UserWarning
+            If a caption is cut, or has words that were in no caption seen in training: they are
+            left out.
+        """
+        check_captions(captions)
+        rows, cut, unknown = torch.zeros(len(captions), self.context, dtype=torch.long), [], []
+        for row, caption in zip(rows, captions, strict=True):
+            codes = _tokenizer().encode(caption)
+            known = [self._number[code] for code in codes if code in self._number]
+            if not known:
+                raise ValueError(
+                    f"no word of the caption {caption!r} was in any caption seen in training"
+                )
+            if len(known) < len(codes):
+                strange = [code for code in codes if code not in self._number]
+                unknown.append(f"{_tokenizer().decode(strange).strip()!r} of {caption!r}")
+            if len(known) > self.context - 2:
+                cut.append(caption)
+            known = [1, *known[: self.context - 2], len(self) - 1]
+            row[: len(known)] = torch.tensor(known)
+        if unknown and not quiet:
+            warnings.warn(f"never seen, left out: {'; '.join(unknown)}", stacklevel=2)
+        if cut and not quiet:
+            warnings.warn(f"cut after {self.context - 2} tokens: {cut}", stacklevel=2)
+        return rows
+
+
+def check_captions(captions: Sequence[str]) -> None:
+    """Raise ``ValueError`` unless these are captions with something in them."""
+    if isinstance(captions, str):
+        raise ValueError(f"expected a list of captions, got the string {captions!r}")
+    for caption in captions:
+        if not caption.strip():
+            raise ValueError(f"a caption is empty: {[*captions]}")
+
+
+@cache
+def _tokenizer():
+    from open_clip import SimpleTokenizer
+
+    return SimpleTokenizer()

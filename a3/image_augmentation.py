@@ -1,0 +1,77 @@
+"""Random affine maps and colours for a whole batch of images at once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = ["Augmentation", "augment"]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far random copies may be from the image."""
+
+    rotation: float = 15.0  # degrees, either way
+    scale: tuple[float, float] = (0.75, 1.15)  # of width and height, each by itself
+    shear: float = 0.15  # either way
+    shift: float = 0.1  # of the side, either way
+    brightness: float = 0.2  # of the range of values, either way
+    contrast: float = 0.4  # factor on the distance to mid grey is 1 plus or minus this
+    saturation: float = 0.6  # factor on the distance to grey is 1 plus or minus this
+    hue: float = 20.0  # degrees on the wheel of colours, either way
+
+
+def augment(
+    images: Tensor, generator: torch.Generator, augmentation: Augmentation | None = None
+) -> Tensor:
+    """Each image turned, stretched, shifted and recoloured at random; what comes in is white.
+
+    Parameters
+    ----------
+    images : Tensor, shape (n, 3, h, w)
+        Values from 0 to 1.
+    generator : torch.Generator
+    augmentation : Augmentation, optional
+
+    Returns
+    -------
+    Tensor, shape (n, 3, h, w)
+        Values from 0 to 1.
+    """
+    a, n = augmentation or Augmentation(), len(images)
+    draw = torch.rand(n, 11, generator=generator)
+    u = (2 * draw - 1).unbind(1)  # from -1 to 1
+
+    angle = u[0] * math.radians(a.rotation)
+    low, high = a.scale
+    across, down = (1 / (low + (high - low) * draw[:, i]) for i in (1, 2))
+    cos, sin = angle.cos(), angle.sin()
+    rotate = torch.stack([cos, -sin, sin, cos], 1).view(n, 2, 2)
+    one, zero = torch.ones(n), torch.zeros(n)
+    shear = torch.stack([one, u[3] * a.shear, u[4] * a.shear, one], 1).view(n, 2, 2)
+    stretch = torch.stack([across, zero, zero, down], 1).view(n, 2, 2)
+    shift = torch.stack([u[5], u[6]], 1)[..., None] * 2 * a.shift  # in units of half the side
+    grid = F.affine_grid(
+        torch.cat([rotate @ shear @ stretch, shift], 2), [*images.shape], align_corners=False
+    )
+    ink = F.grid_sample(1 - images, grid, align_corners=False)  # 0, white, from outside
+
+    contrast, saturation = 1 + a.contrast * u[7], 1 + a.saturation * u[8]
+    colours = contrast[:, None, None] * _colours(u[9] * math.radians(a.hue), saturation)
+    change = (colours @ (1 - ink).flatten(2)).view_as(ink)
+    offset = 0.5 * (1 - contrast) + a.brightness * u[10]
+    return change.add_(offset[:, None, None, None]).clamp_(0, 1)
+
+
+def _colours(angle: Tensor, saturation: Tensor) -> Tensor:
+    """Matrices, (n, 3, 3), that turn colours about the axis of greys and stretch them from it."""
+    grey = torch.full((3, 3), 1 / 3)
+    axis = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
+    rest = torch.eye(3) - grey
+    cos, sin = (f(angle)[:, None, None] for f in (torch.cos, torch.sin))
+    return grey + saturation[:, None, None] * (cos * rest + sin * axis)

@@ -1,0 +1,95 @@
+import pytest
+import torch
+
+import a3.emoji
+from a3.emoji import Emoji
+from a3.emoji_split import STRATA, kinds, split, stratum, validation_split
+
+
+@pytest.fixture(scope="module")
+def emoji():
+    """All concepts, with images of noise: no two look the same."""
+    concepts = tuple(a3.emoji._concepts().values())
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (len(concepts), 2, 3, 4, 4), generator=generator)
+    return Emoji(concepts, images.to(torch.uint8))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["farmer", "man farmer", "woman farmer"],
+        ["green book", "blue book", "orange book"],
+        ["one o'clock", "ten thirty"],
+        ["full moon", "crescent moon", "new moon face"],
+        ["family man woman boy", "family woman girl"],
+        ["cow", "cow face"],
+        ["left arrow", "up right arrow"],
+        ["red circle", "purple circle"],
+        ["keycap 1", "keycap 9"],
+    ],
+    ids=lambda names: names[0],
+)
+def test_variants_of_one_thing_are_one_kind(emoji, names):
+    by_name = dict(zip((c.name for c in emoji.concepts), kinds(emoji).tolist(), strict=True))
+    assert len({by_name[name] for name in names}) == 1
+
+
+def test_things_are_of_different_kinds(emoji):
+    by_name = dict(zip((c.name for c in emoji.concepts), kinds(emoji).tolist(), strict=True))
+    names = ["farmer", "cook", "cow", "pig", "red circle", "green book", "red heart", "full moon"]
+    names += ["flag of norway", "flag of france", "tropical fish", "fish"]
+    assert len({by_name[name] for name in names}) == len(names)
+
+
+@pytest.mark.parametrize("artist", [0, 1])
+def test_what_looks_the_same_in_either_hand_is_one_kind(emoji, artist):
+    before = kinds(emoji)
+    pair = torch.tensor([100, 700])
+    assert before[100] != before[700]
+    images = emoji.images.clone()
+    images[700, artist] = images[100, artist]
+    after = kinds(Emoji(emoji.concepts, images))
+    assert after[100] == after[700] and after.max() == before.max() - 1, pair
+
+
+def test_kinds_are_never_torn_apart(emoji):
+    kind = kinds(emoji)
+    for made in (split(emoji), validation_split(emoji), split(emoji, seed=3)):
+        shown = made.seen.sum(dim=1)
+        for number in range(int(kind.max()) + 1):
+            assert len(shown[kind == number].unique()) == 1
+
+
+def test_sizes_and_shares(emoji):
+    made, strata = split(emoji), stratum(emoji)
+    assert len(made.unseen) == pytest.approx(190, abs=2)
+    counts = torch.bincount(strata[made.across], minlength=3)
+    assert counts[0] == pytest.approx(300, abs=3) and len(STRATA) == 3
+    for part, whole in zip(counts.tolist(), torch.bincount(strata).tolist(), strict=True):
+        assert part / whole == pytest.approx(0.24, abs=0.02)
+
+
+def test_what_is_held_out_is_not_seen(emoji):
+    made = split(emoji)
+    assert not made.seen[made.unseen].any()
+    assert (made.seen[made.across].sum(dim=1) == 1).all()
+    both = made.seen.all(dim=1).sum()
+    assert both + len(made.across) + len(made.unseen) == len(emoji.concepts)
+    one_hand = made.seen[made.across].float().mean(dim=0)
+    assert (one_hand - 0.5).abs().max() < 0.1, "both artists must be the hidden one about as often"
+
+
+def test_recipes_are_chosen_without_any_test_image(emoji):
+    test, validation = split(emoji), validation_split(emoji)
+    assert not (validation.seen & ~test.seen).any()
+    for held_out in (validation.across, validation.unseen):
+        assert test.seen[held_out].all(), "a concept is tested that the test split holds out"
+    hidden = ~validation.seen[validation.across]
+    assert test.seen[validation.across][hidden].all()
+    assert len(validation.across) > 200 and len(validation.unseen) > 80
+
+
+def test_the_seed_decides(emoji):
+    assert torch.equal(split(emoji).seen, split(emoji).seen)
+    assert not torch.equal(split(emoji).seen, split(emoji, seed=1).seen)

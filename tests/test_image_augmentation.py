@@ -1,0 +1,64 @@
+import torch
+
+from a3.image_augmentation import Augmentation, augment
+
+NONE = Augmentation(
+    rotation=0, scale=(1, 1), shear=0, shift=0, brightness=0, contrast=0, saturation=0, hue=0
+)
+
+
+def images(n=6, size=16):
+    return torch.rand(n, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def only(**one):
+    return Augmentation(**{**vars(NONE), **one})
+
+
+def test_no_augmentation_changes_nothing():
+    torch.testing.assert_close(augment(images(), generator(), NONE), images(), atol=1e-5, rtol=0)
+
+
+def test_values_stay_between_0_and_1_and_each_copy_differs():
+    one = images(1).expand(8, -1, -1, -1)
+    copies = augment(one, generator())
+    assert copies.shape == one.shape and 0 <= copies.min() and copies.max() <= 1
+    assert (copies[1:] - copies[:1]).abs().amax(dim=(1, 2, 3)).min() > 0.05
+
+
+def test_the_generator_decides():
+    assert torch.equal(augment(images(), generator()), augment(images(), generator()))
+    assert not torch.equal(augment(images(), generator()), augment(images(), generator(1)))
+
+
+def test_what_comes_in_is_white():
+    moved = augment(torch.zeros(4, 3, 16, 16), generator(), only(shift=0.5))
+    corners = moved[:, :, [0, 0, -1, -1], [0, -1, 0, -1]]
+    assert (corners.amax(dim=(1, 2)) > 0.99).all() and (moved[:, :, 8, 8] == 0).any()
+
+
+def test_a_scale_of_one_half_makes_things_half_as_large():
+    square = torch.ones(1, 3, 32, 32)
+    square[..., 8:24, 8:24] = 0
+    small = augment(square, generator(), only(scale=(0.5, 0.5)))
+    assert abs((1 - small).sum() / (1 - square).sum() - 0.25) < 0.02
+
+
+def test_turning_the_hue_keeps_greys_and_brightness():
+    grey = torch.full((4, 3, 8, 8), 0.4)
+    torch.testing.assert_close(augment(grey, generator(), only(hue=90.0)), grey, atol=1e-4, rtol=0)
+    red = torch.tensor([0.6, 0.3, 0.3]).view(1, 3, 1, 1).expand(4, -1, 8, 8)
+    turned = augment(red, generator(), only(hue=60.0))
+    torch.testing.assert_close(turned.mean(dim=1), red.mean(dim=1), atol=1e-4, rtol=0)
+    assert (turned - red).abs().max() > 0.05
+
+
+def test_without_saturation_all_is_grey():
+    pale = augment(images(64), generator(), only(saturation=1.0))
+    spread = pale.std(dim=1).mean(dim=(1, 2))
+    before = images(64).std(dim=1).mean(dim=(1, 2))
+    assert (spread / before).min() < 0.2 and (spread / before).max() > 1.2
