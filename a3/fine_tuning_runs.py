@@ -1,0 +1,224 @@
+"""The runs behind the part on BERT: what is fine-tuned, how, and what came out, kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.metrics import confusion_matrix, f1_score, log_loss, recall_score
+from torch import Tensor
+
+from a3.bert import load_classifier
+from a3.fine_tuning import FineTuning, Progress, encode, features, fine_tune, fit_linear, logits
+from a3.sweeps import run_all
+from a3.verbal_arithmetic import LABELS, split, value, verbal_arithmetic
+from a3.verbal_arithmetic import label as label_of
+
+__all__ = ["RECIPES", "FineTuned", "Scores", "fine_tuned", "run_arm", "scores", "splits"]
+
+RECIPES = {
+    "full, handouts": FineTuning(),
+    "full": FineTuning(epochs=10, learning_rate=3e-4),
+    "random": FineTuning(epochs=15, learning_rate=3e-4),
+    "frozen, handouts": FineTuning(),
+    "frozen pooler": FineTuning(epochs=300, learning_rate=1e-1),
+    "frozen mean": FineTuning(epochs=100, learning_rate=1e-2),
+}
+"""Each arm and how it is trained. What is not the handouts' was chosen with seed 100.
+
+:meta hide-value:
+"""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How good predictions are, beside always answering the most frequent label.
+
+    Attributes
+    ----------
+    loss : float
+        Mean cross-entropy in nats.
+    accuracy, majority : float
+        Share of sentences answered right, and of those whose label is the most frequent one.
+    macro_f1 : float
+        F1 of each class, averaged; a class never predicted counts zero.
+    recall : ndarray, shape (3,)
+        Share of each class that is found; nan for a class that does not occur.
+    confusion : ndarray of int, shape (3, 3)
+        Rows are true labels, columns predictions.
+    """
+
+    loss: float
+    accuracy: float
+    majority: float
+    macro_f1: float
+    recall: np.ndarray
+    confusion: np.ndarray
+
+
+def scores(logits: Tensor, labels: Tensor) -> Scores:
+    """Score predictions.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (n, 3)
+    labels : Tensor of int64, shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to score or the shapes do not fit.
+    """
+    if len(labels) == 0 or logits.shape != (len(labels), len(LABELS)):
+        raise ValueError(
+            f"expected logits (n, {len(LABELS)}) and n labels, got {tuple(logits.shape)} and "
+            f"{tuple(labels.shape)}"
+        )
+    every = range(len(LABELS))
+    true, predicted = labels.numpy(), logits.argmax(dim=1).numpy()
+    probabilities = logits.double().softmax(dim=1).numpy()
+    return Scores(
+        loss=log_loss(true, probabilities, labels=every),
+        accuracy=float((true == predicted).mean()),
+        majority=float(np.bincount(true).max() / len(true)),
+        macro_f1=f1_score(true, predicted, labels=every, average="macro", zero_division=0),
+        recall=recall_score(true, predicted, labels=every, average=None, zero_division=np.nan),
+        confusion=confusion_matrix(true, predicted, labels=every),
+    )
+
+
+def splits(seed: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The handouts' parts of the 800 sentences: 448 to train on, 192 to validate, 160 to test.
+
+    The rows keep the index of :func:`a3.verbal_arithmetic.verbal_arithmetic`.
+    """
+    rest, test = split(verbal_arithmetic(), 160, seed)
+    training, validation = split(rest, 0.3, seed, stratify=True)
+    return training, validation, test
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """What came out of one run.
+
+    Attributes
+    ----------
+    arm : str
+    seed : int
+        Of the split, the new weights, the order of the batches and dropout.
+    progress : Progress
+    logits : Tensor, shape (800, 3)
+        Of every sentence, in the order of :func:`a3.verbal_arithmetic.verbal_arithmetic`.
+    longer : Tensor, shape (n, 3)
+        Of the sentences that the run was also asked about.
+    """
+
+    arm: str
+    seed: int
+    progress: Progress
+    logits: Tensor
+    longer: Tensor
+
+    def scores(self, part: pd.DataFrame) -> Scores:
+        """Score the run on some of the 800 sentences, found by their index."""
+        return scores(self.logits[part.index], torch.tensor([*part["label"]]))
+
+
+def fine_tuned(
+    weights: Path, arms: Sequence[str], seeds: Sequence[int], longer: Sequence[str] = ()
+) -> dict[str, list[FineTuned]]:
+    """Run arms of the comparison with several seeds; what was run before is kept.
+
+    Parameters
+    ----------
+    weights : Path
+        The file of weights in a checkpoint's folder; its contents count for what is kept.
+    arms : sequence of str
+        Of :data:`RECIPES`.
+    seeds : sequence of int
+    longer : sequence of str
+        Other sentences to answer, such as "three minus two minus two".
+
+    Returns
+    -------
+    dict
+        Each arm to its runs, in the order of ``seeds``.
+    """
+    settings = [
+        {
+            "weights": weights,
+            "arm": arm,
+            "settings": replace(RECIPES[arm], seed=seed),
+            "longer": [*longer],
+        }
+        for arm in arms
+        for seed in seeds
+    ]
+    runs: dict[str, list[FineTuned]] = {arm: [] for arm in arms}
+    for setting, result in zip(settings, run_all(run_arm, settings), strict=True):
+        progress = Progress(**result["progress"])
+        runs[setting["arm"]].append(
+            FineTuned(
+                setting["arm"],
+                setting["settings"].seed,
+                progress,
+                result["logits"],
+                result["longer"],
+            )
+        )
+    return runs
+
+
+def run_arm(
+    weights: Path, arm: str, settings: FineTuning, longer: Sequence[str] = ()
+) -> dict[str, Any]:
+    """One run of one arm.
+
+    Parameters
+    ----------
+    weights : Path
+    arm : str
+        Whether its name begins with "full", "random" or "frozen" decides what is trained;
+        "frozen mean" takes the mean over the tokens for the pooled first one.
+    settings : FineTuning
+        Its seed draws everything.
+    longer : sequence of str
+
+    Returns
+    -------
+    dict
+        ``progress``, as a dict; ``logits`` of all 800 sentences and those of ``longer``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such arm.
+    """
+    if arm not in RECIPES:
+        raise ValueError(f"arm must be one of {[*RECIPES]}, got {arm!r}")
+    seed, folder = settings.seed, Path(weights).parent
+    model, tokenizer = load_classifier(folder, seed=seed, pretrained=arm != "random")
+    every = encode(tokenizer, verbal_arithmetic())
+    training, validation, _ = (torch.tensor([*part.index]) for part in splits(seed))
+    asked = None
+    if longer:
+        table = pd.DataFrame({"sentence": longer, "label": [label_of(value(s)) for s in longer]})
+        asked = encode(tokenizer, table, max_length=None)
+    if arm.startswith("frozen"):
+        pooling = "mean" if arm == "frozen mean" else "pooler"
+        X = features(model, every, pooling)  # once: the encoder stays as it is
+        parts = [(X[rows], every.labels[rows]) for rows in (training, validation)]
+        linear, progress = fit_linear(*parts, settings)
+        with torch.no_grad():
+            answers = linear(X)
+            longer_answers = linear(features(model, asked, pooling)) if longer else X[:0, :3]
+    else:
+        progress = fine_tune(model, every[training], every[validation], settings)
+        answers = logits(model, every)
+        longer_answers = logits(model, asked) if longer else answers[:0]
+    return {"progress": asdict(progress), "logits": answers, "longer": longer_answers}
