@@ -23,7 +23,7 @@ __all__ = ["RECIPES", "FineTuned", "Scores", "fine_tuned", "run_arm", "scores", 
 
 RECIPES = {
     "full, handouts": FineTuning(),
-    "full": FineTuning(epochs=10, learning_rate=3e-4),
+    "full": FineTuning(epochs=8, learning_rate=3e-4),
     "random": FineTuning(epochs=15, learning_rate=3e-4),
     "frozen, handouts": FineTuning(),
     "frozen pooler": FineTuning(epochs=300, learning_rate=1e-1),
