@@ -86,7 +86,8 @@ def test_another_arm_is_refused(weights):
 
 def test_runs_come_in_the_order_of_their_seeds_and_are_kept(weights, monkeypatch):
     monkeypatch.setitem(RECIPES, "frozen mean", FineTuning(epochs=1))
-    first = fine_tuned(weights, ["frozen mean"], [3, 1])["frozen mean"]
+    with joblib.parallel_config("sequential"):
+        first = fine_tuned(weights, ["frozen mean"], [3, 1])["frozen mean"]
     assert [run.seed for run in first] == [3, 1]
     assert first[0].logits.shape == (800, 3)
     assert 0 <= first[0].scores(splits(3)[1]).accuracy <= 1
