@@ -16,15 +16,24 @@ from torch import Tensor
 from a3.bert import load_classifier
 from a3.fine_tuning import FineTuning, Progress, encode, features, fine_tune, fit_linear, logits
 from a3.sweeps import run_all
-from a3.verbal_arithmetic import LABELS, split, value, verbal_arithmetic
+from a3.verbal_arithmetic import LABELS, NUMBERS, split, value, verbal_arithmetic
 from a3.verbal_arithmetic import label as label_of
 
-__all__ = ["RECIPES", "FineTuned", "Scores", "fine_tuned", "run_arm", "scores", "splits"]
+__all__ = [
+    "RECIPES",
+    "FineTuned",
+    "Scores",
+    "fine_tuned",
+    "longer_sentences",
+    "run_arm",
+    "scores",
+    "splits",
+]
 
 RECIPES = {
     "full, handouts": FineTuning(),
     "full": FineTuning(epochs=8, learning_rate=3e-4),
-    "random": FineTuning(epochs=15, learning_rate=3e-4),
+    "random": FineTuning(epochs=8, learning_rate=3e-4),
     "frozen, handouts": FineTuning(),
     "frozen pooler": FineTuning(epochs=300, learning_rate=1e-1),
     "frozen mean": FineTuning(epochs=100, learning_rate=1e-2),
@@ -102,6 +111,31 @@ def splits(seed: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     return training, validation, test
 
 
+def longer_sentences(seed: int = 0) -> pd.DataFrame:
+    """Sentences of three, four and five numbers, 300 of each, with their labels.
+
+    Returns
+    -------
+    DataFrame
+        With the columns ``sentence``, ``label`` and ``numbers``; "three minus two minus two" first.
+    """
+    generator = np.random.default_rng(seed)
+    sentences = ["three minus two minus two"]
+    for numbers in (3, 4, 5):
+        while len(sentences) < 300 * (numbers - 2):
+            words = generator.choice(NUMBERS, numbers)
+            signs = generator.choice(["plus", "minus"], numbers - 1)
+            rest = (f" {sign} {word}" for sign, word in zip(signs, words[1:], strict=True))
+            sentences.append(words[0] + "".join(rest))
+    return pd.DataFrame(
+        {
+            "sentence": sentences,
+            "label": [label_of(value(sentence)) for sentence in sentences],
+            "numbers": [(len(sentence.split()) + 1) // 2 for sentence in sentences],
+        }
+    )
+
+
 @dataclass(frozen=True)
 class FineTuned:
     """What came out of one run.
@@ -114,8 +148,8 @@ class FineTuned:
     progress : Progress
     logits : Tensor, shape (800, 3)
         Of every sentence, in the order of :func:`a3.verbal_arithmetic.verbal_arithmetic`.
-    longer : Tensor, shape (n, 3)
-        Of the sentences that the run was also asked about.
+    longer : Tensor, shape (900, 3)
+        Of :func:`longer_sentences`.
     """
 
     arm: str
@@ -130,7 +164,7 @@ class FineTuned:
 
 
 def fine_tuned(
-    weights: Path, arms: Sequence[str], seeds: Sequence[int], longer: Sequence[str] = ()
+    weights: Path, arms: Sequence[str], seeds: Sequence[int] = (0, 1, 2, 3, 4)
 ) -> dict[str, list[FineTuned]]:
     """Run arms of the comparison with several seeds; what was run before is kept.
 
@@ -141,8 +175,6 @@ def fine_tuned(
     arms : sequence of str
         Of :data:`RECIPES`.
     seeds : sequence of int
-    longer : sequence of str
-        Other sentences to answer, such as "three minus two minus two".
 
     Returns
     -------
@@ -150,33 +182,19 @@ def fine_tuned(
         Each arm to its runs, in the order of ``seeds``.
     """
     settings = [
-        {
-            "weights": weights,
-            "arm": arm,
-            "settings": replace(RECIPES[arm], seed=seed),
-            "longer": [*longer],
-        }
+        {"weights": weights, "arm": arm, "settings": replace(RECIPES[arm], seed=seed)}
         for arm in arms
         for seed in seeds
     ]
     runs: dict[str, list[FineTuned]] = {arm: [] for arm in arms}
     for setting, result in zip(settings, run_all(run_arm, settings), strict=True):
+        arm, seed = setting["arm"], setting["settings"].seed
         progress = Progress(**result["progress"])
-        runs[setting["arm"]].append(
-            FineTuned(
-                setting["arm"],
-                setting["settings"].seed,
-                progress,
-                result["logits"],
-                result["longer"],
-            )
-        )
+        runs[arm].append(FineTuned(arm, seed, progress, result["logits"], result["longer"]))
     return runs
 
 
-def run_arm(
-    weights: Path, arm: str, settings: FineTuning, longer: Sequence[str] = ()
-) -> dict[str, Any]:
+def run_arm(weights: Path, arm: str, settings: FineTuning) -> dict[str, Any]:
     """One run of one arm.
 
     Parameters
@@ -187,12 +205,11 @@ def run_arm(
         "frozen mean" takes the mean over the tokens for the pooled first one.
     settings : FineTuning
         Its seed draws everything.
-    longer : sequence of str
 
     Returns
     -------
     dict
-        ``progress``, as a dict; ``logits`` of all 800 sentences and those of ``longer``.
+        ``progress``, as a dict; ``logits`` of all 800 sentences, ``longer`` of the longer ones.
 
     Raises
     ------
@@ -205,10 +222,7 @@ def run_arm(
     model, tokenizer = load_classifier(folder, seed=seed, pretrained=arm != "random")
     every = encode(tokenizer, verbal_arithmetic())
     training, validation, _ = (torch.tensor([*part.index]) for part in splits(seed))
-    asked = None
-    if longer:
-        table = pd.DataFrame({"sentence": longer, "label": [label_of(value(s)) for s in longer]})
-        asked = encode(tokenizer, table, max_length=None)
+    longer = encode(tokenizer, longer_sentences(), max_length=None)
     if arm.startswith("frozen"):
         pooling = "mean" if arm == "frozen mean" else "pooler"
         X = features(model, every, pooling)  # once: the encoder stays as it is
@@ -216,9 +230,8 @@ def run_arm(
         linear, progress = fit_linear(*parts, settings)
         with torch.no_grad():
             answers = linear(X)
-            longer_answers = linear(features(model, asked, pooling)) if longer else X[:0, :3]
+            longer_answers = linear(features(model, longer, pooling))
     else:
         progress = fine_tune(model, every[training], every[validation], settings)
-        answers = logits(model, every)
-        longer_answers = logits(model, asked) if longer else answers[:0]
+        answers, longer_answers = logits(model, every), logits(model, longer)
     return {"progress": asdict(progress), "logits": answers, "longer": longer_answers}

@@ -6,7 +6,7 @@ from sklearn.metrics import accuracy_score
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from a3.fine_tuning import FineTuning
-from a3.fine_tuning_runs import RECIPES, fine_tuned, run_arm, scores, splits
+from a3.fine_tuning_runs import RECIPES, fine_tuned, longer_sentences, run_arm, scores, splits
 from a3.verbal_arithmetic import NUMBERS
 
 
@@ -43,6 +43,14 @@ def test_the_three_parts_are_the_handouts():
     assert not splits(1)[2].index.equals(test.index)
 
 
+def test_longer_sentences_are_as_many_of_each_length():
+    table = longer_sentences()
+    assert table.numbers.value_counts().to_dict() == {3: 300, 4: 300, 5: 300}
+    assert table.iloc[0].tolist() == ["three minus two minus two", 0, 3]
+    assert table.equals(longer_sentences()) and not table.equals(longer_sentences(seed=1))
+    assert set(table.label) == {0, 1, 2}
+
+
 @pytest.fixture
 def weights(tmp_path, monkeypatch):
     """A tiny checkpoint, recipes of one epoch, and a cache of its own."""
@@ -66,9 +74,8 @@ def weights(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("arm", RECIPES)
 def test_every_arm_runs_and_answers_all_sentences(arm, weights):
-    longer = ["three minus two minus two"]
-    result = run_arm(weights, arm, FineTuning(epochs=1, seed=1), longer)
-    assert result["logits"].shape == (800, 3) and result["longer"].shape == (1, 3)
+    result = run_arm(weights, arm, FineTuning(epochs=1, seed=1))
+    assert result["logits"].shape == (800, 3) and result["longer"].shape == (900, 3)
     assert not result["logits"].requires_grad and len(result["progress"]["train_loss"]) == 14
 
 
