@@ -215,7 +215,7 @@ def _plain(name: str) -> str:
 
 def caption_parts(concepts: Sequence[Concept]) -> list[str]:
     """Every caption part that :func:`draw_caption` can use for these concepts."""
-    parts = [*TEMPLATES]
+    parts = [",", *TEMPLATES]
     for concept in concepts:
         parts += [concept.name, *concept.aliases, concept.subgroup, concept.group]
     return list(dict.fromkeys(parts))
