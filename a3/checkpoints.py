@@ -39,6 +39,22 @@ class Checkpoint:
     folder: Path
     line: str
 
+    @property
+    def weights(self) -> Path:
+        """The file of weights in the folder.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder has none.
+        """
+        for file in ("model.safetensors", "pytorch_model.bin"):
+            if (self.folder / file).is_file():
+                return self.folder / file
+        raise FileNotFoundError(
+            f"{self.folder} has no weights: expected model.safetensors or pytorch_model.bin"
+        )
+
 
 def checkpoint(name: str = "MathBERT", revision: str = REVISION) -> Checkpoint:
     """The checkpoint of that name from the hub or its cache; else MiniLM, which pip delivers.

