@@ -97,8 +97,9 @@ def fit_isoflop(
     -------
     IsoFLOPFit
         A budget is left out of the lines, and named in ``left_out``, if it has fewer than three
-        sizes, all losses equal, a parabola that opens downward, or its optimum outside the sizes
-        that were tried: then only a bound is known.
+        sizes, all losses equal, a parabola that opens downward, or its optimum
+        (:eq:`isoflop-vertex`) outside the sizes that were tried: then only a bound is known. Runs
+        that belong to no budget are one entry there, with their number.
 
     Raises
     ------
@@ -119,10 +120,9 @@ def fit_isoflop(
     counts = {"params": params, "tokens": tokens, "flops": flops}
     runs, left_out = run_table(data, counts, loss, group)
     number, centers = _by_budget(runs["flops"].to_numpy(), budgets, tolerance)
-    left_out += [
-        LeftOut(f"run {label}", f"its {value:.4g} FLOPs are within {tolerance:.0%} of no budget")
-        for label, value in runs["flops"][number < 0].items()
-    ]
+    if between := int((number < 0).sum()):
+        what = f"{between} run{'s' * (between > 1)}"
+        left_out.append(LeftOut(what, f"FLOPs within {tolerance:.0%} of no budget"))
     runs = runs.assign(budget=number)[number >= 0]
 
     table = pd.DataFrame({"flops": centers, "runs": 0, "sizes": 0, "bound": ""})

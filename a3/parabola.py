@@ -15,6 +15,8 @@ __all__ = ["find_optimal_params", "no_parabola", "optimum", "parabola", "vertice
 def find_optimal_params(params: Sequence[float], loss: Sequence[float]) -> float:
     """The size at the lowest point of a parabola through losses over log size, at one budget.
 
+    Least squares, :eq:`isoflop-parabola`, then :eq:`isoflop-vertex`.
+
     Parameters
     ----------
     params, loss : arrays, tensors or sequences, n runs
@@ -83,7 +85,7 @@ def parabola(
 def optimum(
     coefficients: np.ndarray, x: np.ndarray, log_D: np.ndarray
 ) -> tuple[np.ndarray, str, str]:
-    """The lowest point of one parabola, or why there is none.
+    """The lowest point of one parabola, :eq:`isoflop-vertex`, or why there is none.
 
     Parameters
     ----------
