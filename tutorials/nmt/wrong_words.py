@@ -20,6 +20,7 @@ from a3.decoding import translate
 from a3.pig_latin import pig_latin, small_words
 from a3.sweeps import profile
 from a3.translation_runs import one_or_two_stacks
+from a3.word_kinds import kind, moved_letters
 from a3.word_pairs import WordPairs
 
 full = profile() == "full"
@@ -31,30 +32,22 @@ for stacks, of_seeds in runs.items():
         _, held_out = WordPairs(small_words()).split(seed=seed)
         words = [word for word, _ in held_out.pairs]
         for word, written in zip(words, translate(run.model, words), strict=True):
-            outcomes.append(
-                {"stacks": stacks, "seed": seed, "word": word, "written": written}
-            )
-outcomes = pd.DataFrame(outcomes)
+            outcomes.append((stacks, seed, word, written))
+outcomes = pd.DataFrame(outcomes, columns=["stacks", "seed", "word", "written"])
 outcomes["right"] = outcomes["written"] == outcomes["word"].map(pig_latin)
-names = ["up to 5", "6–7", "8–9", "10–11", "12 or more"]
-outcomes["letters"] = pd.cut(
-    outcomes["word"].str.len(), [0, 5, 7, 9, 11, 30], labels=names
-)
+names, ends = ["up to 5", "6–7", "8–9", "10–11", "12 or more"], [0, 5, 7, 9, 11, 30]
+outcomes["letters"] = pd.cut(outcomes["word"].str.len(), ends, labels=names)
 
 figure, ax = figures.subplots(
     figsize=(6, 3.2),
-    alt="""Share of held-out words translated exactly, by number of letters, for both models. It
-    falls for the longest words, and lies higher for the decoder-only model.""",
+    alt="""Share of held-out words translated exactly, by number of letters. It falls
+    for the longest words, and lies higher for the decoder-only model.""",
 )
-for (stacks, of_stacks), style in zip(
-    outcomes.groupby("stacks"), ("-", "--"), strict=True
-):
-    share = of_stacks.pivot_table(
-        index="seed", columns="letters", values="right", observed=False
-    )
-    figures.band(
-        ax, range(len(names)), share.to_numpy(), stacks, ls=style, marker="o"
-    )
+by_seed = ["stacks", "seed"]
+shares = outcomes.pivot_table("right", by_seed, "letters", observed=False)
+for stacks, style in zip(runs, ("-", "--"), strict=True):
+    of_seeds = shares.loc[stacks].to_numpy()
+    figures.band(ax, range(len(names)), of_seeds, stacks, ls=style, marker="o")
 ax.set_xticks(range(len(names)), names)
 ax.set(xlabel="letters in the word", ylabel="words exactly right", ylim=(0, 1.02))
 ax.legend(loc="lower left")
@@ -85,39 +78,19 @@ ax.legend(loc="lower left")
 #
 # **By rule.** The share of right words, over all seeds, and how many of the words have the rule.
 
-
-def rule(word):
-    """The rule that a word needs."""
-    if "-" in word:
-        return "hyphen"
-    moved = len(word) - len(kept(word))
-    if "qu" in word[:moved]:
-        return "qu"
-    return ("vowel", "one consonant")[moved] if moved < 2 else "cluster"
-
-
-def kept(word):
-    """What stays in front of a word without hyphens."""
-    translation = pig_latin(word)
-    return next(
-        word[n:] for n in range(len(word) + 1) if translation.startswith(word[n:])
-    )
-
-
-outcomes["rule"] = outcomes["word"].map(rule)
-by_rule = outcomes.pivot_table(index="rule", columns="stacks", values="right")
-by_rule.insert(0, "share of words", outcomes["rule"].value_counts(normalize=True))
+outcomes["rule"] = outcomes["word"].map(kind)
+by_rule = outcomes.pivot_table("right", "rule", "stacks")
+of_words = outcomes["rule"].value_counts(normalize=True)
+by_rule.insert(0, "share of words", of_words)
+if full:
+    others = outcomes.query("rule != 'vowel'").groupby("stacks")["right"].mean()
+    assert (by_rule.loc["vowel", others.index] < others + 0.02).all()
 by_rule.sort_values("one stack", ascending=False).style.format("{:.1%}")
 
 # %%
 # Nothing moves in a word that begins with a vowel, and yet these words are no easier than the rest.
 # So the rule cannot be what is hard.
-
-if full:
-    other = outcomes[outcomes["rule"] != "vowel"].groupby("stacks")["right"].mean()
-    assert (by_rule.loc["vowel", other.index] < other + 0.02).all()
-
-# %%
+#
 # **By place.** For words without a hyphen, look at the first wrong letter. It stands in the letters
 # that stay in front, in those that move, or in the ending.
 
@@ -126,7 +99,7 @@ def first_mistake(word, written):
     """The part of the translation in which the first wrong letter stands."""
     pairs = zip(pig_latin(word), written, strict=False)
     at = next((i for i, (a, b) in enumerate(pairs) if a != b), len(written))
-    if at < len(kept(word)):
+    if at < len(word) - len(moved_letters(word)):
         return "what stays"
     return "what moves" if at < len(word) else "the ending"
 
@@ -134,9 +107,7 @@ def first_mistake(word, written):
 single = outcomes[outcomes["rule"] != "hyphen"]
 wrong = single[~single["right"]].copy()
 wrong["place"] = list(map(first_mistake, wrong["word"], wrong["written"]))
-places = wrong.pivot_table(
-    index="place", columns="stacks", values="word", aggfunc="count", fill_value=0
-)
+places = pd.crosstab(wrong["place"], wrong["stacks"])
 assert not full or (places.idxmax() == "what stays").all()
 places.style
 
@@ -164,16 +135,12 @@ def repetition(word):
 
 single = single.assign(repetition=single["word"].map(repetition))
 seven_to_nine = single[single["word"].str.len().between(7, 9)]
-by_letters = pd.concat(
-    {
-        name: some.pivot_table(index="repetition", columns="stacks", values="right")
-        for name, some in (
-            ("any length", single),
-            ("7 to 9 letters", seven_to_nine),
-        )
-    },
-    axis=1,
-)
+tables = [
+    some.pivot_table("right", "repetition", "stacks")
+    for some in (single, seven_to_nine)
+]
+lengths = ["any length", "7 to 9 letters"]
+by_letters = pd.concat(tables, axis="columns", keys=lengths)
 by_letters.style.format("{:.1%}")
 
 # %%
@@ -184,8 +151,8 @@ if full:
     for name, of_length in by_letters.T.groupby(level=0):
         share = of_length.T[name]
         assert (share.loc["a double letter"] < share.loc["all different"]).all()
-    one_stack = by_letters["any length", "one stack"]
-    assert 1 - one_stack["a double letter"] > 3 * (1 - one_stack["all different"])
+    missed = 1 - by_letters["any length", "one stack"]
+    assert missed["a double letter"] > 3 * missed["all different"]
 errors = single[~single["right"] & (single["stacks"] == "one stack")]
 share = (errors["repetition"] == "a double letter").mean()
 print(
@@ -234,7 +201,7 @@ print(
 
 
 def copy(word):
-    """Copy a word, always going on after the first place of the letter written last."""
+    """Copy a word, going on after the first place of the letter before."""
     written = word[0]
     while len(written) < len(word):
         written += word[min(word.index(written[-1]) + 1, len(word) - 1)]
@@ -242,10 +209,9 @@ def copy(word):
 
 
 copied = single["word"].map(copy) == single["word"]
-print(
-    f"{copied.mean():.0%} copied, {single['right'].mean():.0%} right by the models"
-)
-assert not full or copied.mean() < single["right"].mean()
+right = single["right"].mean()
+print(f"{copied.mean():.0%} copied, {right:.0%} right by the models")
+assert not full or copied.mean() < right
 assert copied[single["repetition"] == "all different"].all()
 
 # %%
@@ -266,14 +232,11 @@ assert copied[single["repetition"] == "all different"].all()
 # Independent errors would coincide as often as the product of their shares. They coincide more
 # often: some words are hard for both.
 
-both = outcomes.pivot_table(
-    index=["seed", "word"], columns="stacks", values="right"
-)
+both = outcomes.pivot_table("right", ["seed", "word"], "stacks")
 independent = (1 - both).groupby("seed").mean().prod(axis=1)
 together = (both.sum(axis=1) == 0).groupby("seed").mean()
-print(
-    pd.DataFrame({"expected": independent, "found": together}).round(3).to_string()
-)
+table = pd.DataFrame({"expected": independent, "found": together})
+print(table.round(3).to_string())
 assert not full or together.mean() > independent.mean()
 
 # %%
@@ -294,12 +257,11 @@ assert not full or together.mean() > independent.mean()
 # The exponential of a coefficient is the factor. Both matter, each with the other held fixed.
 
 for stacks, of_stacks in single.groupby("stacks"):
-    X = np.column_stack(
-        [of_stacks["word"].str.len(), of_stacks["repetition"] == "a double letter"]
-    )
+    doubled = of_stacks["repetition"] == "a double letter"
+    X = np.column_stack([of_stacks["word"].str.len(), doubled])
     fit = LogisticRegression(C=1e6).fit(X, ~of_stacks["right"])
     letter, double = np.exp(fit.coef_[0])
-    print(f"{stacks}: x {letter:.2f} a letter, x {double:.1f} for a double letter")
+    print(f"{stacks}: x {letter:.2f} a letter, x {double:.1f} for a double one")
     assert not full or min(letter, double) > 1
 
 # %%
