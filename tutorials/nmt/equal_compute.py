@@ -19,7 +19,7 @@ from a3 import figures
 from a3.decoder_only import DecoderOnlyTransformer
 from a3.pig_latin import small_words
 from a3.prompts import Prompts
-from a3.scaling_runs import BUDGETS, sweep
+from a3.scaling_runs import sweep
 from a3.sweeps import profile, run_all
 from a3.training import Hyperparameters, train
 from a3.word_pairs import WordPairs
@@ -27,33 +27,34 @@ from a3.word_pairs import WordPairs
 full = profile() == "full"
 short = dict(widths=(8, 16, 24, 48), seeds=(0, 1), budget=0.01e12)
 runs = sweep() if full else sweep(**short)
-budgets = BUDGETS if full else [short["budget"] / 2**i for i in (4, 3, 2, 1, 0)]
+runs["TFLOPs"] = runs["budget"] / 1e12
+budgets = runs["TFLOPs"].max() / 2.0 ** np.arange(4, -1, -1)
 
-losses = runs.pivot_table("loss", "budget", ["hidden", "seed"])  # a column a run
+losses = runs.pivot_table("loss", "TFLOPs", ["hidden", "seed"]).rename_axis(None)
 median = losses.T.groupby("hidden").median().T
 leader, widths = median.idxmin(axis="columns"), list(median)
 
 figure, (upper, lower) = figures.subplots(
     2, 1, figsize=(7, 5.4), sharex=True, height_ratios=(3, 1),
-    alt="""Above: loss against compute, log scales, for six widths. All start high; width
-    16 flattens, the others bend and fall steeply, the widest last. Below: the leading
-    width. Narrow ones lead first and wider ones later, with much scatter.""",
+    alt="""Above: loss against compute, log scales, for six widths. All start high;
+    width 16 flattens, the others bend and fall steeply, the widest last. Below: the
+    leading width. Narrow ones lead first and wider ones later, with much scatter.""",
 )  # fmt: skip
 styles = ("-", "--", "-.", ":", (0, (6, 1, 1, 1)), (0, (1, 1)))
 for width, style in zip(widths, styles, strict=False):
     of_seeds = losses[width].T.to_numpy()
-    figures.band(upper, losses.index / 1e12, of_seeds, f"width {width}", ls=style)
-lower.step(losses.index / 1e12, leader.map(widths.index), where="mid")
+    figures.band(upper, losses.index, of_seeds, f"width {width}", ls=style)
+lower.step(losses.index, leader.map(widths.index), where="mid")
 for seed, own in losses.swaplevel(axis="columns").T.groupby("seed"):
     heights = own.droplevel("seed").idxmin().map(widths.index) + 0.15 * (seed - 2)
-    lower.plot(losses.index / 1e12, heights, "o", ms=2.5, color=figures.COLORS[1])
+    lower.plot(losses.index, heights, "o", ms=2.5, color=figures.COLORS[1])
 upper.set(xscale="log", yscale="log", ylabel="loss (nats per token, log scale)")
 upper.set_yticks(ticks := (0.1, 0.2, 0.5, 1, 2), ticks)
-lower.set_xticks([C / 1e12 for C in budgets], [f"{C / 1e12:.3g}" for C in budgets])
+upper.legend(ncols=2)
 lower.set(xlabel="compute (TFLOPs, log scale)", ylabel="leading width")
+lower.set_xticks(budgets, map("{:.3g}".format, budgets))
 lower.set_yticks(range(len(widths)), widths)
 lower.minorticks_off()
-upper.legend(ncols=2)
 
 # %%
 # The question
@@ -86,25 +87,19 @@ STARTER = {16: 1.636, 32: 0.766, 48: 0.692, 64: 0.465, 96: 0.276, 128: 0.305}
 pairs = Prompts(WordPairs(small_words()))
 in_an_epoch = [int(pairs.split(seed=s)[0].lengths.sum()) for s in range(5)]
 runs["epochs"] = runs["tokens"] / np.take(in_an_epoch, runs["seed"])
-at_the_end = runs[runs["budget"] == budgets[-1]].groupby("hidden").median()
+at_the_end = runs[runs["TFLOPs"] == budgets[-1]].groupby("hidden").median()
 lowest = runs[runs["epochs"] <= 100].groupby(["hidden", "seed"])["loss"].min()
-table = pd.DataFrame(
-    {
-        "N": at_the_end["params"],
-        "GFLOPs an epoch": at_the_end["flops"] / at_the_end["epochs"] / 1e9,
-        "epochs": at_the_end["epochs"],
-        "rate left": 0.99 ** at_the_end["epochs"],
-        "core seconds": at_the_end["seconds"],
-        "lowest loss": lowest.groupby("hidden").median(),
-        "starter": at_the_end.index.map(STARTER),
-    }
-)
+table = at_the_end[["params", "epochs"]].rename(columns={"params": "N"})
+table["GFLOPs an epoch"] = at_the_end["flops"] / table["epochs"] / 1e9
+table["rate left"] = 0.99 ** table["epochs"]
+table["core seconds"] = at_the_end["seconds"]
+table["lowest loss"] = lowest.groupby("hidden").median()
+table["starter"] = table.index.map(STARTER)
 if full:
     assert table["epochs"][16] > 500 and 13 < table["epochs"][128] < 16
     assert table["rate left"][16] < 0.01 and table["rate left"][128] > 0.8
     assert (table["lowest loss"] <= table["starter"])[:128].iloc[:5].all()
     assert table["lowest loss"][128] < 1.2 * table["starter"][128]
-print(f"{len(pairs.split()[0]):,} words, {budgets[-1] / 1e12:.3g} TFLOPs a run")
 style = table.reset_index(names="width").style.hide().format(precision=3)
 style.format(precision=0, thousands=",", subset=["N", "epochs", "core seconds"])
 
@@ -112,19 +107,18 @@ style.format(precision=0, thousands=",", subset=["N", "epochs", "core seconds"])
 # The narrowest model reads its words hundreds of times, and by then its learning rate is all but
 # zero. The widest sees them about fifteen times, at nearly the full rate.
 #
-# **The lead passes on.** A width is *lowest* by its median. Another question is which share of all
-# pairs of a seed of one width and a seed of another has the first ahead. At 100 % the worst seed of
-# one is ahead of the best of the other.
+# **The lead passes on.** A width is *lowest* by its median. The table has the share of all pairs of
+# seeds, one of each width, in which the first is ahead.
 
 
 def ahead(one, other):
     one, other = losses[one].to_numpy(), losses[other].to_numpy()
     share = (one[:, :, None] < other[:, None, :]).mean(axis=(1, 2))
-    return pd.Series(share, losses.index).loc[list(budgets)]
+    return pd.Series(share, losses.index).loc[budgets]
 
 
 for C, width in leader[leader != leader.shift()].items():
-    print(f"from {C / 1e12:.3g} TFLOPs on, width {width} is lowest")
+    print(f"from {C:.3g} TFLOPs on, width {width} is lowest")
 chosen = ((16, 128), (32, 48), (64, 16)) if full else ((8, 16), (16, 24))
 shares = pd.DataFrame({f"{a} before {b}": ahead(a, b) for a, b in chosen})
 if full:
@@ -132,26 +126,22 @@ if full:
     assert all(ahead(width, 16).iloc[-1] > 0.9 for width in widths[1:])
     assert 0.05 < ahead(32, 48).iloc[:3].mean() < 0.95
     assert leader[: budgets[3]].max() < 128 and leader.iloc[0] < leader.iloc[-1]
-shares.index = [f"{C / 1e12:.3g} TFLOPs" for C in budgets]
-shares.style.format("{:.0%}")
+shares.rename("{:.3g} TFLOPs".format).style.format("{:.0%}")
 
 # %%
-# At the smallest budget width 16 is ahead of 128, and at the largest everything is ahead of 16. In
-# between the lead passes to wider models, though not in good order: neighbours such as 32 and 48
-# differ by less than their seeds do. Up to half of the compute, 128 is never lowest. A single seed
-# would have told a story of its own: see the dots.
+# At the smallest budget width 16 is ahead of 128, at the largest everything is ahead of 16. Between
+# them the order is poor: neighbours such as 32 and 48 differ by less than their seeds do. Up to
+# half of the compute, 128 is never lowest. One seed alone tells a story of its own: see the dots.
 #
 # **These are not power laws.** If :math:`\ell \propto C^{-\gamma}`, the curve is a straight line
 # and every doubling of the compute has the same exponent
 #
-# .. math::
+# .. math:: \gamma = \log_2 \frac{\ell(C/2)}{\ell(C)} .
 #    :label: isoflop-local
-#
-#    \gamma = \log_2 \frac{\ell(C/2)}{\ell(C)} .
 
 octaves = median.loc[[budgets[0] / 2, *budgets]]
 gamma = -np.log2(octaves / octaves.shift()).dropna()
-gamma.index = [f"to {C / 1e12:.3g} TFLOPs" for C in gamma.index]
+gamma.index = gamma.index.map("to {:.3g} TFLOPs".format)
 if full:
     wider = gamma.drop(columns=16).max()
     assert (wider > 2 * gamma.iloc[0].drop(16)).all()  # first slow, then steep
@@ -160,20 +150,19 @@ gamma.rename_axis(columns="width").style.format(precision=2)
 
 # %%
 # Every width from 32 on creeps first and falls several times as steeply later; the last exercise
-# asks what it learns there. A wider model falls after *fewer* epochs, and the widest pays the most:
+# asks what it learns there. A wider model is below 1 nat after *fewer* epochs, and the widest pays
+# the most for it:
 
 fallen = runs.query("loss < 1 and hidden > 16").groupby(["hidden", "seed"])
-falls = fallen[["epochs", "budget"]].min().groupby("hidden").median()
-for width, (epochs, C) in falls.iterrows():
-    print(f"width {width}: 1 nat at {C / 1e12:.2f} TFLOPs, epoch {epochs:.1f}")
-epochs, C = falls["epochs"], falls["budget"]
+falls = fallen[["epochs", "TFLOPs"]].min().groupby("hidden").median()
+epochs, C = falls["epochs"], falls["TFLOPs"]
 assert not full or epochs[32] / 1.5 > epochs[64] > 1.5 * epochs[128]
 assert not full or C[128] > C.loc[:64].max()
+falls.T.rename_axis(columns="width").style.format(precision=2)
 
 # %%
-# **The answer in three sentences.** A larger model is not always better: each needs a budget large
-# enough for its fall, and until then a narrower one is ahead. So the curves cross, and the lead
-# passes to wider models as the budget grows. The narrowest goes flat, for its size or for its
+# **The answer.** A larger model is not always better: each needs a budget large enough for its
+# fall, and until then a narrower one is ahead. The narrowest goes flat, for its size or for its
 # vanished learning rate; these runs cannot tell.
 #
 # .. solution-end::
@@ -198,7 +187,7 @@ assert not full or C[128] > C.loc[:64].max()
 # .. exercise-start:: Equal reading
 #    :label: isoflop-epochs
 #
-# *Easy.* Compare the widths at equal numbers of epochs instead. Is the larger model better now?
+# *Easy.* Compare the widths after equal numbers of epochs. Is the larger model better now?
 #
 # .. exercise-end::
 #
@@ -206,16 +195,14 @@ assert not full or C[128] > C.loc[:64].max()
 #    :label: isoflop-epochs-answer
 #    :class: dropdown
 #
-# Yes, with every doubling of the width. What is better depends on what is held equal. (The grid of
-# width 16 starts later.)
+# Yes, at every doubling: what is better depends on what is held equal. (Width 16 starts later.)
 
-some = (7, 10, 13)
+some = 7, 10, 13
 each = runs[runs["hidden"] > widths[0]].groupby(["hidden", "seed"])
 read = each.apply(lambda run: np.interp(some, run["epochs"], run["loss"]))
-read = read.groupby("hidden").apply(lambda own: np.median([*own], axis=0))
-assert not full or (np.diff([read[32], read[64], read[128]], axis=0) < 0).all()
-rows = [f"{epochs} epochs" for epochs in some]
-pd.DataFrame(dict(read), index=rows).style.format(precision=2)
+read = pd.DataFrame([*read], read.index, some).groupby("hidden").median()
+assert not full or (np.diff(read.loc[[32, 64, 128]], axis=0) < 0).all()
+read.T.rename("{} epochs".format).style.format(precision=2)
 
 # %%
 # .. solution-end::
@@ -285,15 +272,14 @@ def validated(shuffled, epochs, seed):
     return {"loss": history.valid_loss, "guess": float(guess) / valid.tokens}
 
 
-epochs = {"epochs": 20 if full else 1}
-tries = [{"shuffled": k, "seed": s} | epochs for k in (0, 1) for s in (0, 1, 2)]
+n, rows = 20 if full else 1, []
+tries = [dict(shuffled=k, epochs=n, seed=s) for k in (0, 1) for s in (0, 1, 2)]
 results = run_all(validated, tries)
-rows = []
 for plain, shuffled in zip(results[:3], results[3:], strict=True):
     words, letters, guess = plain["loss"], shuffled["loss"], shuffled["guess"]
     fall = int(np.argmax(np.less(words, 1)))  # the first epoch below
     rows.append([words[fall], letters[fall], words[-1], letters[-1], guess])
-names = ["words below 1", "shuffled then", "words at last", "shuffled", "guess"]
+names = "words below 1", "shuffled then", "words at last", "shuffled", "guess"
 table = pd.DataFrame(rows, columns=names)
 _, early, known, late, guess = table.mean()
 assert not full or 1.5 * known < late < guess < early / 0.85
