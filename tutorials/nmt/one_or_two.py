@@ -37,18 +37,17 @@ epoch_flops = {
 
 figure, (left, right) = figures.subplots(
     1, 2, figsize=(8, 3.4), sharey=True,
-    alt="""Validation loss of both models, log scale. By epoch they fall side by side, and the
-    encoder-decoder stops earlier. By compute the encoder-decoder is far ahead at first; in the
-    end the bands lie close together.""",
+    alt="""Validation loss of both models, log scale. By epoch they fall side by
+    side, and the encoder-decoder stops earlier. By compute the encoder-decoder is
+    far ahead at first; in the end the bands lie close together.""",
 )  # fmt: skip
 for (stacks, of_seeds), style in zip(runs.items(), ("-", "--"), strict=True):
     histories = [run.history for run in of_seeds]
     epochs = np.arange(1, min(history.epochs for history in histories) + 1)
     valid = [history.valid_loss[: len(epochs)] for history in histories]
+    compute = epochs * epoch_flops[stacks] / 1e12
     figures.band(left, epochs, valid, stacks, ls=style)
-    figures.band(
-        right, epochs * epoch_flops[stacks] / 1e12, valid, stacks, ls=style
-    )
+    figures.band(right, compute, valid, stacks, ls=style)
 left.set(yscale="log", xlabel="epochs", ylabel="validation loss (nats per token)")
 right.set(xscale="log", xlabel="compute (TFLOPs)")
 left.legend()
@@ -86,9 +85,10 @@ left.legend()
 def params(model):
     """Number of parameters, embedding tables left out."""
     named = model.named_parameters()
-    return sum(weight.numel() for name, weight in named if "embedding" not in name)
+    return sum(each.numel() for name, each in named if "embedding" not in name)
 
 
+RECIPES = (DECODER_ONLY_RUN, TWO_STACKS_RUN)
 table = pd.DataFrame(
     {
         "model": stacks,
@@ -99,7 +99,7 @@ table = pd.DataFrame(
         "epochs, at most": run["hyperparameters"].epochs,
         "patience": run["hyperparameters"].patience,
     }
-    for stacks, run in zip(runs, (DECODER_ONLY_RUN, TWO_STACKS_RUN), strict=True)
+    for stacks, run in zip(runs, RECIPES, strict=True)
 )
 assert abs(params(two) / params(one) - 1) < 0.03
 assert epoch_flops["two stacks"] < 0.55 * epoch_flops["one stack"]
@@ -114,30 +114,26 @@ table.style.hide().format(precision=1, thousands=",")
 def losses(stacks, flops):
     """Lowest validation loss of each seed within a budget."""
     epochs = max(1, int(1.001 * flops / epoch_flops[stacks]))
-    return np.array([min(run.history.valid_loss[:epochs]) for run in runs[stacks]])
+    histories = [run.history for run in runs[stacks]]
+    return np.array([min(history.valid_loss[:epochs]) for history in histories])
 
 
-common = min(run.history.epochs for of_seeds in runs.values() for run in of_seeds)
+def shown(found):
+    """Median and range."""
+    return f"{np.median(found):.3f} ({found.min():.3f} to {found.max():.3f})"
+
+
+histories = [run.history for of_seeds in runs.values() for run in of_seeds]
+common = min(history.epochs for history in histories)
 total = DECODER_ONLY_RUN["hyperparameters"].epochs * epoch_flops["one stack"]
-compared = {
-    f"{n} epochs": {
-        stacks: losses(stacks, n * epoch_flops[stacks]) for stacks in runs
-    }
-    for n in (10, 20, common)
-} | {
-    f"{flops / 1e12:.1f} TFLOPs": {stacks: losses(stacks, flops) for stacks in runs}
-    for flops in (0.4e12, 0.8e12, 1.6e12, total)
-}
-pd.DataFrame(
-    {
-        "after": after,
-        **{
-            stacks: f"{np.median(found):.3f} ({found.min():.3f} to {found.max():.3f})"
-            for stacks, found in by_stacks.items()
-        },
-    }
-    for after, by_stacks in compared.items()
-).style.hide()
+table = pd.DataFrame(columns=list(runs))
+for n in (10, 20, common):
+    at_n = [losses(stacks, n * epoch_flops[stacks]) for stacks in runs]
+    table.loc[f"{n} epochs"] = list(map(shown, at_n))
+for C in (0.4e12, 0.8e12, 1.6e12, total):
+    at_C = [losses(stacks, C) for stacks in runs]
+    table.loc[f"{C / 1e12:.1f} TFLOPs"] = list(map(shown, at_C))
+table.style
 
 # %%
 # **While compute is short, two stacks lead.** They make twice as many passes for it, and lead with
@@ -147,22 +143,15 @@ pd.DataFrame(
 # on the validation loss moves up and down without a trend, and how low it gets is partly luck. Look
 # at the ranges in the last row before you call a winner: three seeds are few.
 
-final = compared[f"{total / 1e12:.1f} TFLOPs"]
-lower = int((final["one stack"] < final["two stacks"]).sum())
-print(f"one stack ends lower with {lower} of {len(runs['one stack'])} seeds")
+of_one, of_two = at_C  # of all the compute
+lower = (of_one < of_two).sum()
+print(f"one stack ends lower with {lower} of {len(of_one)} seeds")
 if full:
-    assert np.median(final["one stack"]) < 1.5 * np.median(
-        final["two stacks"]
-    )  # no worse
-    for budget in (0.4e12, 0.8e12):
-        assert (
-            losses("two stacks", budget).max() < losses("one stack", budget).min()
-        )
-    for of_seeds in runs.values():
-        for history in (run.history for run in of_seeds):
-            assert (
-                np.mean(history.train_loss[-40:]) < history.best_loss / 5
-            )  # known by heart
+    for C in (0.4e12, 0.8e12):
+        assert losses("two stacks", C).max() < losses("one stack", C).min()
+    assert np.median(of_one) < 1.5 * np.median(of_two)  # no worse
+    for history in histories:  # known by heart
+        assert np.mean(history.train_loss[-40:]) < history.best_loss / 5
     for run in runs["two stacks"]:
         assert run.history.flops[-1] < total / 2  # stopped by itself
 
@@ -174,10 +163,8 @@ SENTENCE = "the air conditioning is working"
 print(f"{'truth':12}{pig_latin(SENTENCE)}")
 for stacks, of_seeds in runs.items():
     print(f"{stacks:12}{translate(of_seeds[0].model, SENTENCE)}")
-right = {
-    stacks: [run.accuracy for run in of_seeds] for stacks, of_seeds in runs.items()
-}
-for stacks, share in right.items():
+for stacks, of_seeds in runs.items():
+    share = [run.accuracy for run in of_seeds]
     print(
         f"{stacks}: {np.median(share):.1%} of the held-out words are right "
         f"({min(share):.1%} to {max(share):.1%})"
@@ -258,10 +245,9 @@ print(f"{share:.0%} of the tokens are prompt")
 for layers in (2, 3, 4):
     models = [EncoderDecoder(width, layers) for width in range(60, 120, 2)]
     nearest = min(models, key=lambda model: abs(params(model) - params(one)))
-    width, cost = nearest.decoder.to_logits.in_features, 3 * nearest.flops(training)
-    print(
-        f"{layers} layers a side: width {width}, {cost / 1e9:.1f} GFLOPs an epoch"
-    )
+    width = nearest.decoder.to_logits.in_features
+    cost = 3 * nearest.flops(training)
+    print(f"{layers} layers: width {width}, {cost / 1e9:.1f} GFLOPs an epoch")
     assert 0.9 < cost / epoch_flops["two stacks"] < 1.1
 
 # %%
@@ -289,17 +275,13 @@ word = batch.scored // batch.inputs.shape[1]  # the word of each scored place
 with torch.no_grad():
     logits = one(batch.inputs)[0].flatten(0, 1)[batch.scored]
 costs = F.cross_entropy(logits, batch.targets, reduction="none")
-expected = (
-    torch.zeros(len(held_out)).index_add(0, word, costs).neg().exp().mean().item()
-)
-generator = torch.Generator().manual_seed(0)
-drawn = torch.multinomial(
-    logits.softmax(dim=-1), 100, replacement=True, generator=generator
-)
-wrong = torch.zeros(len(held_out), 100).index_add(
-    0, word, (drawn != batch.targets[:, None]).float()
-)
-sampled = (wrong == 0).float().mean().item()
+of_words = torch.zeros(len(held_out)).index_add(0, word, costs)
+expected = of_words.neg().exp().mean().item()
+p, generator = logits.softmax(dim=-1), torch.Generator().manual_seed(0)
+drawn = torch.multinomial(p, 100, replacement=True, generator=generator)
+wrong = (drawn != batch.targets[:, None]).float()
+mistakes = torch.zeros(len(held_out), 100).index_add(0, word, wrong)
+sampled = (mistakes == 0).float().mean().item()
 greedy = runs["one stack"][0].accuracy
 print(f"expected {expected:.1%}, sampled {sampled:.1%}, greedy {greedy:.1%}")
 assert abs(sampled - expected) < 0.01
