@@ -37,28 +37,27 @@ narrow, wide = (64, 128) if full else (32, 64)
 recipe = DECODER_ONLY_RUN["hyperparameters"]
 recipes = [replace(recipe, seed=s, epochs=100 if full else 2) for s in range(3)]
 done = translators(DECODER_ONLY_RUN | {"hyperparameters": each} for each in recipes)
-histories = [run.history for run in done["small", DECODER_ONLY_RUN["hidden"]]]
+long_runs = done["small", DECODER_ONLY_RUN["hidden"]]
+histories = [run.history for run in long_runs]
 held_out = [h.valid_loss for h in histories]
-on_training = [
-    [losses.mean() for losses in np.split(h.train_loss, h.iterations[:-1])]
-    for h in histories
-]
+by_pass = [np.split(h.train_loss, h.iterations[:-1]) for h in histories]
+on_training = [[losses.mean() for losses in of_seed] for of_seed in by_pass]
 
 figure, ax = figures.subplots(
     figsize=(7, 4),
-    alt="""Losses against compute, log scales. On held-out words the narrower model is
-    ahead of the wider for as long as it is trained. The wider one, trained for longer,
-    flattens out, while its loss on training words falls to a small fraction of that.""",
+    alt="""Losses against compute, log scales. On held-out words the narrower model
+    is ahead of the wider for as long as it is trained. The wider one, trained for
+    longer, flattens out, while its loss on training words falls far below that.""",
 )
+curves = runs.pivot(index="budget", columns=["hidden", "seed"], values="loss")
 for hidden, style in ((narrow, "-"), (wide, "--")):
-    own = runs[runs["hidden"] == hidden]
-    curves = own.pivot(index="budget", columns="seed", values="loss")
-    figures.band(ax, curves.index, curves.to_numpy().T, f"width {hidden}, sweep", ls=style)
+    of_seeds = curves[hidden].T.to_numpy()
+    figures.band(ax, curves.index, of_seeds, f"width {hidden}, sweep", ls=style)
 flops = np.median([h.flops for h in histories], axis=0)
 figures.band(ax, flops, held_out, "width 128, 100 passes", ls="-.")
 figures.band(ax, flops, on_training, "the same on its training words", ls=":")
-ax.set(xscale="log", xlabel="compute (FLOPs)")
-ax.set(yscale="log", ylabel="loss (nats per token)")
+ax.set(xscale="log", yscale="log", xlabel="compute (FLOPs)")
+ax.set_ylabel("loss (nats per token)")
 ax.legend(loc="lower left")
 
 # %%
@@ -94,39 +93,11 @@ fit = fit_isoflop(*columns, data=at, budgets=budgets, group="seed")
 figure = optimal_lines(fit)
 
 # %%
-# **Their slopes add up to about one.** A run costs :math:`C = \kappa N D`. Along the best sizes
-# :math:`\ln N^* + \ln D^* = \ln C - \ln \kappa`, so
-#
-# .. math::
-#    :label: passes-sum
-#
-#    a + b = 1 - \frac{\mathrm{d} \ln \kappa}{\mathrm{d} \ln C} .
-#
-# By the rule :math:`C = 6ND` the sum would be one. But a token also pays for attention, a share
-# that is smaller in wider models. So :math:`\kappa` falls, and the sum is above one. We count
-# :math:`\kappa` from the layers.
+# **By the lines.** The run's place, and what they advise for its compute:
 
 training, _ = Prompts(WordPairs(small_words())).split(seed=0)
 D_pass = int(training.lengths.sum())  # tokens of one pass
-models = [DecoderOnlyTransformer(hidden) for hidden in runs["hidden"].unique()]
-log_N = np.log([model.params for model in models])
-log_C = np.log([3 * model.flops(training) for model in models])  # of one pass
-kappa = np.exp(log_C - log_N - np.log(D_pass))
-x, y = np.log(fit.budgets[["flops", "params"]].dropna().to_numpy().T)
-fall, _ = np.polyfit(x, np.interp(y, log_N, np.log(kappa)), 1)
-for name in ("a", "b"):
-    low, high = fit.intervals[name]
-    print(f"{name} = {getattr(fit, name):.3f} [{low:.3f}, {high:.3f}]")
-print(f"κ from {kappa[0]:.1f} down to {kappa[-1]:.1f}")
-print(f"a + b = {fit.a + fit.b:.3f}, by the count of κ {1 - fall:.3f}")
-assert fall < 0 and abs(fit.a + fit.b - (1 - fall)) < (0.01 if full else 0.1)
-
-# %%
-# **By the lines.** The run's place, and what they advise for its compute:
-
-model = DecoderOnlyTransformer(
-    DECODER_ONLY_RUN["hidden"], DECODER_ONLY_RUN["layers"]
-)
+model = long_runs[0].model
 C = recipe.epochs * 3 * model.flops(training)  # backward is two forward passes
 best = compute_optimal(fit, C)
 ours = {"params": model.params, "tokens": recipe.epochs * D_pass}
@@ -137,58 +108,48 @@ for name, number in ours.items():
     assert not full or 0.5 < number / advice < 2
 
 # %%
-# So the handouts' method says yes: size and tokens are near the lines. (The fitted law of
-# :doc:`extrapolation` would advise a smaller model, a reminder of how much a line can tell.)
+# So the handouts' method says yes: size and tokens are near the lines.
 #
 # **By measurement.** For each seed, which also fixes the words that are held out: the narrower and
 # the wider model where the sweep ends, then the lowest loss of the long run, where it was reached,
 # and the loss on training words over its last ten passes.
 
-end = runs[runs["budget"] == budgets[-1]].set_index(["seed", "hidden"])["loss"]
-end = end.unstack()  # a row a seed
-table = end[[narrow, wide]].add_prefix("width ").iloc[:3].reset_index()
-first = histories[: len(table)]
+end = curves.iloc[-1].unstack("hidden")  # a row a seed
+first = histories[: len(end)]
+table = end[: len(first)][[narrow, wide]].add_prefix("width ").reset_index()
 table["100 passes, lowest"] = [h.best_loss for h in first]
 table["at TFLOPs"] = [h.flops[h.best_epoch - 1] / 1e12 for h in first]
 last_ten = [np.mean(losses[-10:]) for losses in on_training]
-table["training words"] = last_ten[: len(table)]
-table.style.hide().format(
-    {"at TFLOPs": "{:.1f}", "training words": "{:.4f}"}, precision=3
-)
+table["training words"] = last_ten[: len(first)]
+ahead = end[narrow] < end[wide]
+print(f"width {narrow} is ahead for {ahead.sum()} of {len(ahead)} seeds")
+if full:
+    gap = table["100 passes, lowest"] / table["training words"]
+    assert ahead.sum() > len(ahead) / 2 and gap.min() > 2
+    assert table["100 passes, lowest"].median() < table["width 64"].median()
+table.style.hide().format({"training words": "{:.4f}"}, precision=3)
 
 # %%
 # Where the sweep ends, the narrower model is ahead. The long runs have nearly seven times the
-# compute, and do not all make good use of it: see which end far below the narrower model. All share
-# the last column. Their loss on words that they have trained on is a small part of that on others.
-
-ahead = end[narrow] < end[wide]
-gap = table["100 passes, lowest"] / table["training words"]
-print(f"width {narrow} is ahead for {ahead.sum()} of {len(ahead)} seeds")
-print("held-out loss over training loss:", *(f"{each:.0f}" for each in gap))
-if full:
-    assert ahead.sum() > len(ahead) / 2 and gap.min() > 2
-    assert table["100 passes, lowest"].median() < table["width 64"].median()
-
-# %%
+# compute, and do not all end far below it. All share the last column: their loss on words that they
+# have trained on is a small part of that on others.
+#
 # **How to change it.** To spend less: half the width, up to where the sweep ends. To spend as much:
 # leave it. The lines say so, and the median of the long runs is lower. Whether half the width would
-# end lower still with as much compute, no run here says. To end lower: more
-# words. Once the training words are known by heart, size and passes have little left to learn from.
-# On the large list the gap of the encoder--decoder :doc:`nearly closed <four_runs>`.
+# end lower still, no run here says. To end lower: more words. Once the training words are known by
+# heart, size and passes have little left to learn from. On the large list the gap of the
+# encoder--decoder :doc:`nearly closed <four_runs>`.
 #
 # **What repetition does to the answer.** The lines count every token as new. But :math:`D^*` soon
 # exceeds the list, and then it counts passes, :math:`p = D^* / D_1` with :math:`D_1` the tokens of
-# one. :cite:t:`muennighoff2023` trained language models on repeated text. Four passes were nearly
-# as good as fresh text, and beyond that tokens lost value exponentially. They fit that :math:`p`
-# passes are worth
+# one. For language models on repeated text :cite:t:`muennighoff2023` found that :math:`p` passes
+# are worth
 #
-# .. math::
+# .. math:: p' = 1 + R\,\bigl(1 - e^{-(p - 1)/R}\bigr), \qquad R = 15.39,
 #    :label: passes-worth
 #
-#    p' = 1 + R\,\bigl(1 - e^{-(p - 1)/R}\bigr), \qquad R = 15.39,
-#
-# passes over fresh text: never more than :math:`1 + R`, about sixteen. Words are not web pages, so
-# their constant need not be ours.
+# passes over fresh text. Four are nearly as good as fresh text, and no number is worth more than
+# :math:`1 + R`, about sixteen. Words are not web pages, so their constant need not be ours.
 
 R, FAR = 15.387756, 1e15
 
@@ -206,36 +167,32 @@ needed, known = len(training) * passes_far / 4, len(norvig_words())
 print(f"four passes are worth {worth(4):.2f}")
 print(f"four passes at 1e15 FLOPs: {needed:,.0f} words; Norvig has {known:,}")
 if full:
-    assert table["passes"].min() > 4 and passes_far > 200
-    assert worth(4) > 3.7 and worth(passes_far) > 0.99 * (1 + R)
-table.style.hide().format("{:.2g}", subset=["FLOPs", "best tokens"]).format(
-    "{:,.1f}", subset=["passes", "worth"]
-)
+    assert table["passes"].min() > 4 and worth(4) > 3.7
+    assert worth(passes_far) > 0.99 * (1 + R)
+style = table.style.hide().format("{:.2g}", subset=["FLOPs", "best tokens"])
+style.format("{:,.1f}", subset=["passes", "worth"])
 
 # %%
 # Every point of the line is beyond four passes. At :math:`10^{15}` FLOPs it asks for so many that
-# they are worth all that passes can be, sixteen by :eq:`passes-worth`. To make it four would take
-# more words than there are in common use. So the far end of the line is no plan. It says what would
-# be best if the last pass taught as much as the first did. :doc:`Another page <fresh_words>`
-# measures what changes when words do not come twice.
+# they are worth all that passes can be, :eq:`passes-worth`. Four would take more words than are in
+# common use. So the far end of the line is no plan. It says what would be best if the last pass
+# taught as much as the first. :doc:`fresh_words` measures what changes when words come only once.
 #
 # .. solution-end::
 #
 # .. admonition:: Where this differs
 #    :class: differs
 #
-#    *From the handouts:* they ask for a verdict by the two lines. We add what the runs themselves
-#    say, and the two disagree about what to change. *From the paper:* :cite:t:`hoffmann2022` train
-#    for less than one pass. *From practice:* a model that is used much is made smaller than the
-#    lines advise, because every use costs :math:`N` again.
+#    *From the handouts:* to the verdict of their two lines we add that of the runs. *From the
+#    paper:* :cite:t:`hoffmann2022` train for less than one pass. *From practice:* a model that is
+#    used much is made smaller than the lines advise, because every use costs :math:`N` again.
 #
 # Summary
 # -------
 #
-# Size and tokens share the compute, so their exponents add up to about one, :eq:`passes-sum`. By
-# the two lines the decoder-only run is compute-optimal, although half the width is ahead of it for
-# the first seventh of its compute. What it is short of is words, since it knows its own by heart.
-# The lines cannot see that: they count the thousandth pass like the first.
+# By the two lines the decoder-only run is compute-optimal, although half the width is ahead of it
+# for the first seventh of its compute. What it is short of is words, since it knows its own by
+# heart. The lines cannot see that: they count the thousandth pass like the first.
 #
 # Exercises
 # ---------
@@ -243,8 +200,8 @@ table.style.hide().format("{:.2g}", subset=["FLOPs", "best tokens"]).format(
 # .. exercise-start:: Tokens for each parameter
 #    :label: passes-tokens
 #
-# *Easy.* A rule of thumb for language models is twenty tokens for each parameter. What is the ratio
-# along our two lines, at the ends of the sweep and at :math:`10^{15}` FLOPs? Does it grow?
+# *Easy.* A rule of thumb for language models is twenty tokens a parameter. What is the ratio along
+# our two lines, at the ends of the sweep and at :math:`10^{15}` FLOPs? Does it grow?
 #
 # .. exercise-end::
 #
@@ -268,30 +225,36 @@ assert not full or low < 0 < high
 # %%
 # .. solution-end::
 #
-# .. exercise-start:: A schedule that ends before the run
-#    :label: passes-rate
+# .. exercise-start:: Two slopes that share the compute
+#    :label: passes-slopes
 #
-# *Medium.* The handouts multiply the learning rate by 0.99 after each pass. What share of all
-# learning, the sum of the rates of an endless run, is left after 100 passes? After half of the
-# passes that the line asks for at :math:`10^{15}` FLOPs?
+# *Medium.* What must :math:`a + b` be if a run costs :math:`C = 6ND`? What if it costs
+# :math:`\kappa N D`, with :math:`\kappa` counted from the layers? Compare with the two lines.
 #
 # .. exercise-end::
 #
-# .. solution-start:: passes-rate
-#    :label: passes-rate-answer
+# .. solution-start:: passes-slopes
+#    :label: passes-slopes-answer
 #    :class: dropdown
 #
-# After :math:`p` passes the share :math:`0.99^p` of the geometric series is left. The second half
-# of the run at :math:`10^{15}` FLOPs would hardly move the weights, whatever its tokens are worth.
-# The narrowest model of the sweep has come as far already.
+# Along the best sizes :math:`\ln N^* + \ln D^* = \ln C - \ln \kappa`. With :math:`\kappa = 6` the
+# slopes add up to one, and otherwise to
+#
+# .. math:: a + b = 1 - \frac{\mathrm{d} \ln \kappa}{\mathrm{d} \ln C} .
+#    :label: passes-sum
+#
+# A token also pays for attention, a share that is smaller in wider models. So :math:`\kappa` falls,
+# and the sum is above one.
 
-rates = 0.99 ** np.arange(10_000)
-most = runs["tokens"].max() / D_pass
-for p in (recipe.epochs, round(passes_far / 2), round(most)):
-    left = rates[p:].sum() / rates.sum()
-    assert abs(left / 0.99**p - 1) < 1e-6
-    print(f"after {p} passes {left:.2%} of all learning is left")
-assert not full or 0.99 ** (passes_far / 2) < 0.01 and most > passes_far / 2
+models = [DecoderOnlyTransformer(hidden) for hidden in runs["hidden"].unique()]
+log_N = np.log([model.params for model in models])
+log_C = np.log([3 * model.flops(training) for model in models])  # of one pass
+kappa = np.exp(log_C - log_N - np.log(D_pass))
+x, y = np.log(fit.budgets[["flops", "params"]].dropna().to_numpy().T)
+fall, _ = np.polyfit(x, np.interp(y, log_N, np.log(kappa)), 1)
+print(f"κ from {kappa[0]:.1f} down to {kappa[-1]:.1f}")
+print(f"a + b = {fit.a + fit.b:.3f}, by the count of κ {1 - fall:.3f}")
+assert fall < 0 and abs(fit.a + fit.b - (1 - fall)) < (0.01 if full else 0.1)
 
 # %%
 # .. solution-end::
@@ -320,7 +283,7 @@ for loss in (1.5, 1.0, 0.5, 0.25, 0.2) if full else (2.0, 1.9):
     log_C = [np.interp(-loss, lowest[H], x, right=np.inf) for H in median]
     cheapest.append(median.columns[np.argmin(log_C)])
     extra.append(np.exp(log_C[-1] - min(log_C)))
-    print(f"loss {loss}: width {cheapest[-1]}; widest {extra[-1]:.2f} times as much")
+    print(f"loss {loss}: width {cheapest[-1]}; the widest x {extra[-1]:.2f}")
 if full:
     assert np.mean(cheapest[:3]) < np.mean(cheapest[3:]) and max(cheapest) < 128
     assert 1.4 < extra[0] < 2.8 and extra[-1] < extra[0]
