@@ -5,10 +5,10 @@ Extension: parabolas through a law with a known answer
 This page is not in the handouts. After it you can say, before anything is trained, how far off a
 parabola's best size is, and choose a grid of sizes for which it is not off by much.
 
-The losses come from a law that we plant, without noise, so the right answer is known. On the left,
-by how much the lowest point of a parabola in :math:`\ln N` misses the best size, for seven sizes:
-solid contours and colours are measured, dashed contours are the formula :eq:`planted-bias`. On the
-right, what follows at nine budgets, with a grid that moves with the best size and one that stays.
+The losses come from a law that we plant, without noise, so the right answer is known. Left, how far
+the lowest point of a parabola in :math:`\ln N` is from the best size, for seven sizes: colours and
+solid contours are measured, dashed ones the formula :eq:`planted-bias`. Right, what follows at nine
+budgets, with a grid that moves with the best size and one that stays.
 """
 
 import numpy as np
@@ -27,8 +27,7 @@ def best_size(C):
 
 def grid(decades, middle=0.0, sizes=7):
     """Log sizes relative to the best; the middle in half-widths of the grid."""
-    w = decades / 2 * np.log(10)
-    return np.linspace(-w, w, sizes) + middle * w
+    return np.linspace(middle - 1, middle + 1, sizes) * decades / 2 * np.log(10)
 
 
 def bias(x, alpha=ALPHA, beta=BETA):
@@ -53,21 +52,19 @@ measured = [[100 * np.expm1(bias(x)) for x in row] for row in grids]
 formula = [[100 * np.expm1(sum(terms(x))) for x in row] for row in grids]
 
 C = np.geomspace(1e19, 1e23, 9)[:, None]
-fits = {}
-for name, at in {"moves": best_size(C), "stays": best_size(1e21) + 0 * C}.items():
+best, fits = best_size(C), {}
+for name, at in {"moves": best, "stays": best_size(1e21) + 0 * C}.items():
     N = at * np.exp(grid(3))  # a row a budget
     D = C / (6 * N)
-    runs = (N, D, 6 * N * D, E + A / N**ALPHA + G / D**BETA)
-    fits[name] = fit_isoflop(*(column.ravel() for column in runs), bootstrap=0)
-best = best_size(C[:, 0])
-error = {name: fit.budgets["params"] / best - 1 for name, fit in fits.items()}
+    runs = N, D, 6 * N * D, E + A / N**ALPHA + G / D**BETA
+    fits[name] = fit_isoflop(*map(np.ravel, runs), bootstrap=0)
+error = {name: fit.budgets["params"] / best[:, 0] - 1 for name, fit in fits.items()}
 
 figure, (left, right) = figures.subplots(
     1, 2, figsize=(9, 3.5), width_ratios=(1.2, 1),
     alt="""Left: error of the best size by width and middle of the grid: a few percent
-    for two decades about the best size, tens of percent where wide and off-centre.
-    The formula's contours are close. Right: error by compute: constant with a grid
-    that moves, far below in the end with one that stays.""",
+    for two decades about the best size, tens where wide and off-centre; the formula
+    is close. Right: by compute, constant with a grid that moves; else it drops.""",
 )  # fmt: skip
 colors = dict(levels=range(-50, 51, 5), cmap="RdBu_r", extend="both")
 image = left.contourf(spans, middles, measured, **colors)
@@ -94,9 +91,8 @@ assert min(abs(bias(grid(4, middle))) for middle in (-0.8, 0.8)) > 0.4
 # The handouts find the best size of a budget by a parabola in :math:`\ln N`, with the same six
 # widths at every budget, and draw a line through the best sizes :cite:p:`handout2025,handout2023`.
 # Suppose that the loss is exactly :math:`E + A/N^\alpha + G/D^\beta` with :math:`C = 6ND`, as in
-# :cite:t:`hoffmann2022`. How far is the parabola's lowest point from the best size :math:`N^*`, if
-# the grid has half-width :math:`w` and its middle is off by :math:`d`, both in :math:`\ln N`? What
-# does that do to the slope of the line, and to a size far beyond the data?
+# :cite:t:`hoffmann2022`. The grid has half-width :math:`w`, and its middle is off by :math:`d`, in
+# :math:`\ln N`. How far off are the lowest point and the slope of the line?
 #
 # .. exercise-end::
 #
@@ -115,10 +111,8 @@ assert min(abs(bias(grid(4, middle))) for middle in (-0.8, 0.8)) > 0.4
 # :math:`\ln D = \ln D^* - x`, the loss is symmetric for :math:`\alpha = \beta` only, and never a
 # parabola:
 #
-# .. math::
+# .. math:: L = E + h\,f(x), \quad f(x) = \frac{e^{-\alpha x}}{\alpha} + \frac{e^{\beta x}}{\beta} .
 #    :label: planted-profile
-#
-#    L = E + h \, f(x), \qquad f(x) = \frac{e^{-\alpha x}}{\alpha} + \frac{e^{\beta x}}{\beta} .
 #
 # .. prf:theorem:: The budget drops out
 #    :label: planted-theorem
@@ -158,13 +152,11 @@ assert min(abs(bias(grid(4, middle))) for middle in (-0.8, 0.8)) > 0.4
 # .. math::
 #    :label: planted-bias
 #
-#    \delta = \underbrace{\frac{r}{2}\,(d^2 - q)}_{\delta_1}
-#    + \underbrace{d\,\Bigl[s\,\Bigl(\frac{d^2}{3} + p - \frac{q}{2}\Bigr)
-#    - r\,\delta_1\Bigr]}_{\delta_2} + \dots
+#    \delta = \delta_1 + \delta_2 + \dots, \;\; \delta_1 = \frac{r}{2}\,(d^2 - q), \;\;
+#    \delta_2 = d\,\Bigl[s\,\Bigl(\frac{d^2}{3} + p - \frac{q}{2}\Bigr) - r\,\delta_1\Bigr] .
 #
-# For many sizes :math:`q = w^2/5` and :math:`p = w^2/14`. The leading term comes from the third
-# derivative. It moves the optimum of a centred grid to the flatter side, by :math:`|r|\,w^2/10`.
-# The next term needs an offset. It comes with the fourth derivative, which a symmetric profile has
+# For many sizes :math:`q = w^2/5` and :math:`p = w^2/14`. The first term moves the optimum of a
+# centred grid to the flatter side. The next needs an offset, and is there for a symmetric profile
 # too. What is left is of fourth order: halving the grid must divide it by about sixteen.
 
 for law in LAWS.values():
@@ -172,26 +164,22 @@ for law in LAWS.values():
         both = grid(0.2, middle), grid(0.1, middle)
         wide, narrow = (bias(x, *law) - sum(terms(x, *law)) for x in both)
         assert 14 < wide / narrow < 18
-for middle in (0, 0.75):
-    x = grid(2, middle)
-    first, second = terms(x)
-    print(f"middle {middle}: {bias(x):+.3f} = {first:+.3f} {second:+.3f} + ...")
+x = grid(2, 0.75)
+first, second = terms(x)
+print(f"near the edge: {bias(x):+.3f} = {first:+.3f} {second:+.3f} + ...")
 assert bias(x) > 0 > first and second > -first
 
 # %%
-# Near the edge the second term outweighs the first. The third derivative alone would get the sign
-# wrong.
+# There the second term outweighs the first, which alone would get the sign wrong.
 #
 # **The slope.** A grid that moves with :math:`N^*` spares it, by the theorem. If the grid stays,
-# :math:`d` falls as :math:`N^*` grows, and the local slope is :math:`a\,(1 - \delta'(d))`. That is
-# more than :math:`a` while the optimum is near the middle of a wide grid, and less towards the
-# ends, where optima are drawn to the middle. When one extrapolates, an error of the slope is
-# multiplied by the distance in :math:`\ln C`; one of the factor is not.
+# :math:`d` falls as :math:`N^*` grows, and the local slope is :math:`a\,(1 - \delta'(d))`: more
+# while the optimum is near the middle of a wide grid, and less towards the ends. When one
+# extrapolates, an error of the slope is multiplied by the distance in :math:`\ln C`.
 
 for name, fit in fits.items():
     far = compute_optimal(fit, 1e26).params / best_size(1e26) - 1
     print(f"grid {name}: slope {fit.a / a - 1:+.1%}, size at 1e26 {far:+.0%}")
-
 steps = np.diff(error["stays"])
 assert steps[3:5].min() > 0 > steps[[0, -1]].max()
 assert abs(fits["moves"].a - a) < 1e-9 and fits["stays"].a < 0.97 * a
@@ -200,19 +188,17 @@ assert np.allclose(np.log1p(error["moves"]), bias(grid(3)))
 # %%
 # **A rule of thumb.** If neither term of the law more than doubles from the middle of the grid to
 # its edge, then :math:`|r|\,w \lt \ln 2`, and :math:`|\delta_1|` of a centred grid is below a
-# tenth of the half-width, for six sizes or more. This holds for the whole error as long as the best
-# size is in the middle half of the grid, as the last exercise shows.
+# tenth of the half-width, for six sizes or more. As the last exercise shows, so is the whole error
+# while the best size is in the middle half of the grid.
 #
 # .. solution-end::
 #
 # .. admonition:: Where this differs
 #    :class: differs
 #
-#    *From the handouts:* what a parabola costs is our question. *From papers:*
-#    :cite:t:`czech2026` show that a constant offset spoils only the factor and a drift the slope,
-#    with the exact error for centred grids; we add the expansion for others. The second law is of
-#    :cite:t:`besiroglu2024`, the third made up. *From practice:* real losses have noise, and follow
-#    no such law exactly.
+#    *From papers:* :cite:t:`czech2026` show that a constant offset spoils only the factor and a
+#    drift the slope; we add off-centre grids. The second law is of :cite:t:`besiroglu2024`, the
+#    third made up. *From practice:* real losses have noise, and follow no such law exactly.
 #
 # Summary
 # -------
@@ -235,8 +221,7 @@ assert np.allclose(np.log1p(error["moves"]), bias(grid(3)))
 #    :label: planted-units-answer
 #    :class: dropdown
 #
-# Only :math:`\alpha x` and :math:`\beta x` enter :eq:`planted-profile`: half the grid, half the
-# error in :math:`\ln N`.
+# Only :math:`\alpha x`, :math:`\beta x` enter :eq:`planted-profile`: half the grid, half the error.
 
 once, twice = bias(grid(3, 0.3)), bias(grid(1.5, 0.3), 2 * ALPHA, 2 * BETA)
 assert np.isclose(twice, once / 2)
@@ -258,8 +243,7 @@ print(f"{once:.4f}, then {twice:.4f}")
 #    :label: planted-handouts-answer
 #    :class: dropdown
 #
-# Only distances from the optimum matter. In the middle :math:`\delta_1` is flat, so the slope
-# hardly suffers. A factor of two away it does.
+# In the middle :math:`\delta_1` is flat, so the slope hardly suffers. A factor of two away it does.
 
 H = np.array([16, 32, 48, 64, 96, 128])
 sizes = np.log(4 * (4 * H**2 + 4 * H) + 30 * H + 30)  # log N of four layers
@@ -290,8 +274,7 @@ for name, law in LAWS.items():
 #    :class: dropdown
 #
 # Let :math:`w = 1`, so that exponents up to :math:`\ln 2` are allowed. The worst law is the most
-# uneven, with one exponent near zero, on a grid of few sizes about the best. There
-# :math:`|\delta_1| = |r|\,q/2` is nearly all of the error.
+# uneven, on a grid of few sizes about the best. There :math:`|\delta_1|` is nearly all of it.
 
 limit = np.log(2)
 errors = {
@@ -301,12 +284,10 @@ errors = {
     for law in ((limit, share * limit), (share * limit, limit))
 }  # fmt: skip
 sizes, alpha, beta, d = worst = max(errors, key=errors.get)
-print(f"{errors[worst]:.3f} half-widths: {sizes} sizes, d = {d:.1f},")
-print(f"exponents {alpha:.2f} and {beta:.2f}")
+print(f"{errors[worst]:.3f} half-widths at {alpha=:.2f}, {beta=:.2f}, {d=:.1f}")
 first, _ = terms(np.linspace(-1, 1, sizes), alpha, beta)
 assert 0.9 * abs(first) < errors[worst] < 0.1 and abs(d) < 0.15 and sizes == 6
-decades = 2 * limit / max(ALPHA, BETA) / np.log(10)
-print(f"Hoffmann's law allows {decades:.1f} decades of sizes")
+print(f"Hoffmann's law: {2 * limit / ALPHA / np.log(10):.1f} decades of sizes")
 
 # %%
 # .. solution-end::
