@@ -6,10 +6,9 @@ After this page you can say how much of its :term:`learning rate` a run has spen
 when a loss read off on the way may stand for a run of that length, and when it may not.
 
 The handouts read five budgets off one run for each width. Left, the rate of such a run, which falls
-by a hundredth each epoch, for two widths, and beside it three cosines that end where a budget ends.
-Right, what comes of it: the loss on the way divided by the loss at the end of a cosine of that
-length. Lines are geometric means over two seeds, marks single seeds. Below 1, the run that was
-stopped on the way is the better one.
+by a hundredth each epoch, for two widths, and three cosines that end where a budget ends. Right,
+what comes of it: the loss on the way over the loss at the end of a cosine of that length. Lines are
+geometric means, marks single seeds. Below 1, the run that was stopped on the way is the better one.
 """
 
 import numpy as np
@@ -19,14 +18,14 @@ from a3 import figures
 from a3.decoder_only import DecoderOnlyTransformer
 from a3.pig_latin import small_words
 from a3.prompts import Prompts
-from a3.scaling_runs import BUDGETS, WIDTHS, sweep
+from a3.scaling_runs import BUDGETS, sweep
 from a3.sweeps import profile
 from a3.word_pairs import WordPairs
 
 full = profile() == "full"
 budgets = [C if full else C / 128 for C in BUDGETS]
-compared = (16, 32, 64, 128) if full else (8, 16)
-common = dict(widths=compared, seeds=(0, 1), learning_rate=2e-3)
+widths = (16, 32, 64, 128) if full else (8, 16)
+common = dict(widths=widths, seeds=(0, 1), learning_rate=2e-3)
 GAMMA = 0.99  # factor on the rate after each epoch
 
 
@@ -40,7 +39,6 @@ on_the_way = loss(sweep(**common, budget=budgets[2])).loc[at_an_end.index]
 ratio = on_the_way / at_an_end
 
 training, _ = Prompts(WordPairs(small_words())).split(seed=0)
-widths = WIDTHS if full else compared
 epoch = {H: 3 * DecoderOnlyTransformer(H).flops(training) for H in widths}  # FLOPs
 
 
@@ -51,29 +49,27 @@ def cosine(share):
 
 figure, (left, right) = figures.subplots(
     1, 2, figsize=(8.4, 3.4),
-    alt="""Left: learning rate as a share of its start against compute. At width 16 it falls to a
-    quarter by 0.32 TFLOPs, at width 128 hardly; three cosines fall to a tenth at 0.08, 0.16 and
-    0.32 TFLOPs. Right: loss on the way over loss at an end, against width, for three budgets.
-    Nearly all are below one; at the largest budget width 16 is above, and width 64 has one seed
-    on either side.""",
+    alt="""Left: learning rate as a share of its start against compute. At width 16 it
+    falls to a quarter by 0.32 TFLOPs, at width 128 hardly; three cosines fall to a
+    tenth. Right: loss on the way over loss at an end, against width. Nearly all are
+    below one; at the largest budget width 16 is above, width 64 on both sides.""",
 )  # fmt: skip
-C = np.linspace(0, budgets[2], 500)
+share = np.linspace(0, 1, 500)
 for H, style in ((widths[0], "-"), (widths[-1], "--")):
-    left.plot(C / 1e12, GAMMA ** np.floor(C / epoch[H]), style, label=f"width {H}")
-for end in budgets[:3]:
-    x = C[C <= end]
-    label = "cosines" if end == budgets[0] else None
-    left.plot(x / 1e12, cosine(x / end), ":", color=figures.COLORS[2], label=label)
+    rate = GAMMA ** np.floor(share * budgets[2] / epoch[H])
+    left.plot(share * budgets[2] / 1e12, rate, style, label=f"width {H}")
+for end, label in zip(budgets[:3], ("cosines", None, None), strict=True):
+    left.plot(share * end / 1e12, cosine(share), "C2:", label=label)
 left.set(xlabel="compute (TFLOPs)", ylabel="rate, share of its start", ylim=(0, 1.15))
 left.legend(ncols=3, loc="upper center")
+center = np.exp(np.log(ratio).groupby("budget").mean())
 for end, style, mark in zip(budgets[:3], (":", "--", "-"), "^so", strict=True):
-    mean = np.exp(np.log(ratio.loc[end]).mean())
-    (line,) = right.plot(mean, style, label=f"{end / 1e12:.2g} TFLOPs")
+    (line,) = right.plot(center.loc[end], style, label=f"{end / 1e12:.2g} TFLOPs")
     right.plot(ratio.loc[end].T, mark, ms=4, alpha=0.6, color=line.get_color())
 right.axhline(1, color="#888888", lw=1)
 right.set(xscale="log", yscale="log", xlabel="width")
-right.set(ylabel="loss on the way / at an end")
-right.set_xticks(compared, compared)
+right.set_ylabel("loss on the way / at an end")
+right.set_xticks(widths, widths)
 right.set_yticks([0.5, 1, 2], ["0.5", "1", "2"])
 right.minorticks_off()
 right.legend()
@@ -86,11 +82,10 @@ right.legend()
 #    :label: schedules-question
 #
 # A loss at a small budget can be read off a long run as it passes, or be that of a run planned to
-# end there. The handouts do the first :cite:p:`handout2025,handout2023`. Hoffmann et al. do the
-# second: the first, they write, makes short runs look worse than they are, and so helped Kaplan et
-# al. to their conclusion that a larger budget should go mostly into size
-# :cite:p:`hoffmann2022,kaplan2020`. Which is lower here, at which width, and does it change which
-# width leads?
+# end there. The handouts do the first :cite:p:`handout2025,handout2023`, :cite:t:`hoffmann2022` the
+# second: read on the way, they write, short runs look worse than they are, which helped
+# :cite:t:`kaplan2020` to conclude that a larger budget should go mostly into size. Which is lower
+# here, at which width, and does it change which width leads?
 #
 # .. exercise-end::
 #
@@ -104,67 +99,51 @@ right.legend()
 #    :label: schedules-question-answer
 #    :class: dropdown
 #
-# Both kinds of run start from the rate 0.002 and see the same words from the same initial weights.
-# The cosine falls to a tenth.
+# Both kinds of run start from the same rate, weights and words. The cosine falls to a tenth.
 
 kinds = {"loss on the way": on_the_way, "loss at an end": at_an_end}
 table = pd.concat(kinds, axis="columns")
 table.index = [f"{C / 1e12:.3g} TFLOPs, seed {seed}" for C, seed in table.index]
+same = (on_the_way.idxmin(axis=1) == at_an_end.idxmin(axis=1)).sum()
+print(f"the same width leads in {same} of {len(ratio)} comparisons")
+if full:
+    last = center.loc[budgets[2]]
+    assert same >= 4 and (ratio.loc[budgets[0]] < 1).all(axis=None)
+    assert last[16] > 1 > last[[32, 128]].max()
+    assert np.divide(*sorted(ratio.loc[budgets[2], 64])) < 0.7
 table.style.format("{:.2f}")
 
 # %%
 # At the smallest budget the planned end is the *worse* one, for every width and both seeds. At the
 # largest it is better at width 16, worse at 32 and 128, and the two seeds of width 64 are too far
 # apart to say. The order of the widths hardly minds: nearly always the same width leads.
-
-center = np.exp(np.log(ratio).groupby("budget").mean())
-first, last = ratio.loc[budgets[0]], center.loc[budgets[2]]
-same = (on_the_way.idxmin(axis=1) == at_an_end.idxmin(axis=1)).sum()
-print(f"the same width leads in {same} of {len(ratio)} comparisons")
-if full:
-    assert (first < 1).all(axis=None)
-    assert last[16] > 1 > last[[32, 128]].max()
-    assert np.divide(*sorted(ratio.loc[budgets[2], 64])) < 0.7
-    assert same >= 4
-
-# %%
+#
 # **What a schedule has spent.** After :math:`E` epochs with a factor :math:`\gamma` after each,
 # the mean of the rate, as a share of its start, is
 #
-# .. math::
+# .. math:: m(E) = \frac{1}{E} \sum_{e=0}^{E-1} \gamma^e = \frac{1 - \gamma^E}{E\,(1 - \gamma)},
 #    :label: schedules-spent
-#
-#    m(E) = \frac{1}{E} \sum_{e=0}^{E-1} \gamma^e = \frac{1 - \gamma^E}{E\,(1 - \gamma)},
 #
 # and that of a cosine from 1 to 0.1 is 0.55. An epoch costs more FLOPs in a wider model, so at
 # equal compute :math:`E` differs by a factor of tens:
 
-
-def spent(E):
-    return (1 - GAMMA**E) / (E * (1 - GAMMA))
-
-
 E = pd.DataFrame({H: {C / 1e12: C / epoch[H] for C in budgets} for H in widths})
-parts = {"epochs": E, "rate left": GAMMA ** np.floor(E), "mean rate": spent(E)}
-shares = pd.concat(parts, axis="columns").rename(index="{:.3g} TFLOPs".format)
-shares = shares.loc[:, (slice(None), list(compared))]
+mean_rate = (1 - GAMMA**E) / (E * (1 - GAMMA))
+parts = {"epochs": E, "rate left": GAMMA ** np.floor(E), "mean rate": mean_rate}
+shares = pd.concat(parts, axis="columns").rename("{:.3g} TFLOPs".format)
+less, loses = mean_rate[:3].to_numpy() < 0.55, center.to_numpy() < 1
+lost, of = loses[~less].sum(), (~less).sum()
+print(f"a cosine that spends less loses in {lost} of {of} cases")
+assert not full or (less.sum() == 1 and not loses[less].any())
+assert not full or lost > 0.7 * of
 shares.style.format("{:.2g}").format("{:.0f}", subset=["epochs"])
 
 # %%
 # Of all runs compared, only width 16 at 0.32 TFLOPs has spent no more than its cosine on the way
 # there, and there the planned end wins. Everywhere else the cosine spends less, and nearly
 # everywhere it loses. For narrow models that is less of what they lack: :doc:`tuned one by one
-# <tuned_widths>`, they learn faster still at four times this rate. Width 128 does not, and loses by
-# a planned end all the same, so its best rate depends on the schedule too.
-
-less = (spent(E)[list(compared)].iloc[:3] < 0.55).to_numpy()
-loses = (center < 1).to_numpy()
-lost, of = loses[~less].sum(), (~less).sum()
-print(f"a cosine that spends less loses in {lost} of {of} cases")
-assert not full or (less.sum() == 1 and not loses[less].any())
-assert not full or lost > 0.7 * of
-
-# %%
+# <tuned_widths>`, they learn faster still at four times this rate.
+#
 # .. solution-end::
 #
 # When a decaying end helps
@@ -174,10 +153,8 @@ assert not full or lost > 0.7 * of
 # curvature :math:`h`, with noise of variance :math:`c` in its gradient, a step at rate
 # :math:`\eta_t` gives
 #
-# .. math::
+# .. math:: E[w_{t+1}^2] = (1 - \eta_t h)^2 \, E[w_t^2] + \eta_t^2 c .
 #    :label: schedules-moment
-#
-#    E[w_{t+1}^2] = (1 - \eta_t h)^2 \, E[w_t^2] + \eta_t^2 c .
 #
 # The first term forgets the start, and wants a high rate. The second adds noise, and wants a low
 # one at the end. We follow both schedules from several peaks, over 60 directions.
@@ -185,27 +162,20 @@ assert not full or lost > 0.7 * of
 h = np.logspace(0, -3, 60)  # curvatures; the noise is c = h
 
 
-def final_loss(T, peaks, shape):
-    """Expected loss after T steps from each peak rate."""
-    second = np.ones((len(peaks), 1)) / h  # E[w^2]
-    for t in range(T):
-        eta = np.reshape(peaks, (-1, 1)) * shape(t / T)
+def final_losses(T, peaks):
+    """Expected loss after T steps at each constant rate, and by a cosine from it."""
+    second = 1 / h  # E[w^2], soon of shape (2, peaks, 60)
+    for share in np.arange(T) / T:
+        eta = np.multiply.outer([1, cosine(share)], peaks)[..., None]
         second = (1 - eta * h) ** 2 * second + eta**2 * h
-    return (h * second).sum(axis=1) / 2
-
-
-def constant(share):
-    return 1.0
+    return (h * second).sum(axis=-1) / 2
 
 
 lengths, peaks = (30, 300, 3000), (0.02, 0.1, 0.5)
-model = np.array(
-    [final_loss(T, peaks, constant) / final_loss(T, peaks, cosine) for T in lengths]
-)
+model = np.array([np.divide(*final_losses(T, peaks)) for T in lengths])
 assert model[:, :2].max() < 1 and model[0, 2] < 1 < model[2, 2]
 columns = [f"peak rate {peak:g}" for peak in peaks]
-table = pd.DataFrame(model, index=[f"{T} steps" for T in lengths], columns=columns)
-table.style.format("{:.2f}")
+pd.DataFrame(model, [f"{T} steps" for T in lengths], columns).style.format("{:.2f}")
 
 # %%
 # The table divides the loss of a constant rate by that of a cosine, like the figure. At a low peak
@@ -215,42 +185,34 @@ table.style.format("{:.2f}")
 # The handouts' points
 # --------------------
 #
-# The handouts' own runs start at a quarter of the rate used here, and go on to 1.28 TFLOPs. The
-# last row of the table in the answer shows what is left of the rate there: at width 16 next to
-# nothing. Its curve is flat for want of a rate, not of size: it reaches a small part of that loss
-# with a quarter of the compute, from sixteen times the rate. We compare 0.32 with 1.28 TFLOPs.
+# The handouts' own runs start at a quarter of the rate used here, and go on to 1.28 TFLOPs, four
+# times as far. By then width 16 has next to no rate left, and its curve is flat for want of a rate,
+# not of size: from sixteen times the rate it is far lower with a quarter of the compute.
 
-narrow, wide = widths[0], widths[-1]
-curves = loss(sweep() if full else sweep(**common, budget=budgets[-1]))
-gained = curves.loc[budgets[2]] / curves.loc[budgets[-1]]
-raised = common | dict(widths=[narrow], learning_rate=8e-3, budget=budgets[2])
-raised = loss(sweep(**raised)).loc[budgets[2], narrow]
-last = curves.loc[budgets[-1], narrow]
-for H in (narrow, wide):
-    low, high = gained[H].min(), gained[H].max()
-    print(f"width {H}: the loss is divided by {low:.2f} to {high:.2f}")
-print(f"width {narrow} at the end: {last.min():.2f} to {last.max():.2f}")
-print(f"from the higher rate: {raised.min():.2f} to {raised.max():.2f}")
-assert not full or (gained[16].max() < 1.5 and gained[128].min() > 2)
-assert not full or raised.max() < last.min() / 3
+H, short, long = widths[0], budgets[2], budgets[-1]
+curve = loss(sweep() if full else sweep(**common, budget=long))[H]
+high_rate = common | dict(widths=[H], learning_rate=8e-3, budget=short)
+early, late = curve.loc[short], curve.loc[long]
+raised = loss(sweep(**high_rate)).loc[short, H]
+for times, C, of in ((1, short, early), (1, long, late), (16, short, raised)):
+    print(f"{times} x rate, {C / 1e12:.3g} TFLOPs: {of.min():.2f} to {of.max():.2f}")
+assert not full or ((early / late).max() < 1.5 and raised.max() < late.min() / 3)
 
 # %%
 # .. admonition:: Where this differs
 #    :class: differs
 #
-#    *From the handouts:* they have one schedule, counted in epochs. *From Hoffmann et al.:* one
-#    peak rate for both schedules and all widths, far shorter runs, and the opposite result. *From
-#    common practice:* the peak is tuned for each schedule, and training starts with a warm-up.
-#    Porian et al. tune, and find that the decay matters little for the law :cite:p:`porian2024`.
+#    *From the handouts:* they have one schedule, counted in epochs. *From the paper:* one peak rate
+#    for all, far shorter runs, and the opposite result. *From common practice:* the peak is tuned
+#    for each schedule; :cite:t:`porian2024` do, and find that the decay matters little for the law.
 #
 # Summary
 # -------
 #
-# A point on the way and the end of a run are two measurements. Which is lower depends on the peak
-# rate and on the length: a decaying end removes noise, and costs progress. In our short runs, at a
-# rate that is low for most widths, it costs more than it gives, and the leading width is nearly
-# always the same. A decay that is counted in epochs ends at another budget for each width, and the
-# narrowest model of the handouts' sweep has all but stopped before the last.
+# A point on the way and the end of a run are two measurements. A decaying end removes noise, and
+# costs progress. In our short runs, at a rate that is low for most widths, it costs more than it
+# gives, and the leading width is nearly always the same. A decay that is counted in epochs ends at
+# another budget for each width, and stops the handouts' narrowest model before the last.
 #
 # Exercises
 # ---------
@@ -270,9 +232,8 @@ assert not full or raised.max() < last.min() / 3
 # :math:`E\,m(E)` in :eq:`schedules-spent` tends to :math:`1/(1-\gamma)`, a hundred epochs. The
 # share is :math:`1 - \gamma^E`.
 
-total = 1 / (1 - GAMMA)
-share = (E * spent(E)).iloc[-1] / total
-assert np.allclose(share, 1 - GAMMA ** E.iloc[-1]) and abs(total - 100) < 1e-9
+share = (E * mean_rate).iloc[-1] * (1 - GAMMA)
+assert np.allclose([*share, 100], [*(1 - GAMMA ** E.iloc[-1]), 1 / (1 - GAMMA)])
 print(", ".join(f"width {H}: {value:.0%}" for H, value in share.items()))
 
 # %%
@@ -319,12 +280,9 @@ assert not full or means.max() / means.min() < 1.1
 # The cosine wins at every length tried, by more the longer the run, from a peak at least twice as
 # high. A comparison at one peak, like ours, measures the peak as well.
 
-peaks = np.geomspace(0.05, 1.9, 40)
-gains = []
+peaks, gains = np.geomspace(0.05, 1.9, 40), []
 for T in lengths:
-    flat, falling = (
-        final_loss(T, peaks, shape) for shape in (constant, cosine)
-    )
+    flat, falling = final_losses(T, peaks)
     gains.append(flat.min() / falling.min())
     higher = peaks[falling.argmin()] / peaks[flat.argmin()]
     print(f"{T} steps: loss / {gains[-1]:.2f}, peak x {higher:.1f}")
