@@ -24,7 +24,7 @@ from a3.hub import hub_reachable
 from a3.small_clip import SmallClip, build, normalised, train_small_clip
 from a3.sweeps import profile, run_all
 
-__all__ = ["SMALL", "Clip", "load_model", "small_clip", "small_clips"]
+__all__ = ["SMALL", "Clip", "as_clip", "load_model", "on_white", "small_clip", "small_clips"]
 
 SMALL = "small"
 """The name that :func:`load_model` knows the small CLIP by."""
@@ -167,8 +167,8 @@ def load_model(name: str = "ViT-B-32", pretrained: str = "openai") -> Clip:
             raise ConnectionError("the hub cannot be reached and the weights are not in its cache")
         with _quiet():
             return _pretrained(name, pretrained, tag.get("quick_gelu", False))
-    except (OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # a download cut short makes its readers raise many kinds
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         warnings.warn(
             f"{name} ({pretrained}) is not available: {reason}. The small CLIP, trained on emoji, "
             "is used instead",

@@ -1,4 +1,4 @@
-"""Random affine maps and colours for a whole batch of images at once."""
+"""Random affine maps, colours and outlines for a whole batch of drawings at once."""
 
 from __future__ import annotations
 
@@ -14,36 +14,42 @@ __all__ = ["Augmentation", "augment"]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far random copies may be from the image."""
+    """How far random copies may be from the drawing. White stays white."""
 
     rotation: float = 15.0  # degrees, either way
     scale: tuple[float, float] = (0.75, 1.15)  # of width and height, each by itself
     shear: float = 0.15  # either way
     shift: float = 0.1  # of the side, either way
-    brightness: float = 0.2  # of the range of values, either way
-    contrast: float = 0.4  # factor on the distance to mid grey is 1 plus or minus this
-    saturation: float = 0.6  # factor on the distance to grey is 1 plus or minus this
+    strength: float = 0.3  # factor on the ink, what white lacks, is 1 plus or minus this
+    saturation: float = 0.5  # factor on its distance to grey is 1 plus or minus this
     hue: float = 20.0  # degrees on the wheel of colours, either way
+    outline: float = 6.0  # factor on the ink added at edges, at most; half of the copies have none
 
 
 def augment(
-    images: Tensor, generator: torch.Generator, augmentation: Augmentation | None = None
+    images: Tensor,
+    generator: torch.Generator,
+    augmentation: Augmentation | None = None,
+    size: int | None = None,
 ) -> Tensor:
-    """Each image turned, stretched, shifted and recoloured at random; what comes in is white.
+    """Each image turned, stretched, shifted, recoloured and outlined at random.
 
     Parameters
     ----------
     images : Tensor, shape (n, 3, h, w)
-        Values from 0 to 1.
+        Values from 0 to 1. What comes in from outside is white.
     generator : torch.Generator
     augmentation : Augmentation, optional
+    size : int, optional
+        Pixels a side of the result; as large as the image if it is not given.
 
     Returns
     -------
-    Tensor, shape (n, 3, h, w)
+    Tensor, shape (n, 3, size, size)
         Values from 0 to 1.
     """
     a, n = augmentation or Augmentation(), len(images)
+    height, width = (size, size) if size else images.shape[2:]
     draw = torch.rand(n, 11, generator=generator)
     u = (2 * draw - 1).unbind(1)  # from -1 to 1
 
@@ -56,16 +62,17 @@ def augment(
     shear = torch.stack([one, u[3] * a.shear, u[4] * a.shear, one], 1).view(n, 2, 2)
     stretch = torch.stack([across, zero, zero, down], 1).view(n, 2, 2)
     shift = torch.stack([u[5], u[6]], 1)[..., None] * 2 * a.shift  # in units of half the side
-    grid = F.affine_grid(
-        torch.cat([rotate @ shear @ stretch, shift], 2), [*images.shape], align_corners=False
-    )
-    ink = F.grid_sample(1 - images, grid, align_corners=False)  # 0, white, from outside
+    theta = torch.cat([rotate @ shear @ stretch, shift], 2)  # (n, 2, 3)
+    grid = F.affine_grid(theta, [n, 3, height, width], align_corners=False)
+    ink = F.grid_sample(1 - images, grid, align_corners=False)  # none from outside
 
-    contrast, saturation = 1 + a.contrast * u[7], 1 + a.saturation * u[8]
-    colours = contrast[:, None, None] * _colours(u[9] * math.radians(a.hue), saturation)
-    change = (colours @ (1 - ink).flatten(2)).view_as(ink)
-    offset = 0.5 * (1 - contrast) + a.brightness * u[10]
-    return change.add_(offset[:, None, None, None]).clamp_(0, 1)
+    colours = _colours(u[7] * math.radians(a.hue), 1 + a.saturation * u[8])
+    colours = colours * (1 + a.strength * u[9])[:, None, None]
+    ink = (colours @ ink.flatten(2)).view_as(ink)
+    if a.outline:
+        edges = (ink - F.avg_pool2d(ink, 3, 1, 1)).abs().mean(dim=1, keepdim=True)
+        ink = ink + a.outline * u[10].relu()[:, None, None, None] * edges
+    return 1 - ink.clamp_(0, 1)
 
 
 def _colours(angle: Tensor, saturation: Tensor) -> Tensor:

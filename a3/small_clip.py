@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from a3.clip_tokens import Vocabulary
 from a3.contrastive import contrastive_loss
@@ -33,7 +34,7 @@ class SmallClip:
         If a value is outside the range given beside it.
     """
 
-    image_size: int = 64  # pixels a side; >= 32
+    image_size: int = 48  # pixels a side that the model sees; >= 32
     image_layers: tuple[int, ...] = (1, 1, 1, 1)  # blocks of each of the ResNet's four stages
     image_width: int = 16  # channels of its first stage; >= 2
     text_layers: int = 1
@@ -41,12 +42,13 @@ class SmallClip:
     text_heads: int = 4
     features: int = 128  # d, the dimension that images and captions share
     context: int = 20  # tokens of a caption, start and end included
-    steps: int = 560  # of the optimiser; >= 1
-    batch_size: int = 96  # concepts a step, each with two images and two captions; >= 2
+    residual_gain: float = 0.5  # of each block's last norm at the start; open_clip's is 0
+    steps: int = 1_500  # of the optimiser; >= 1
+    batch_size: int = 64  # concepts a step, each with two images and a caption; >= 2
     learning_rate: float = 2e-3  # of AdamW, at its highest; > 0
-    weight_decay: float = 0.1  # of matrices and filters
+    weight_decay: float = 0.2  # of matrices and filters
     warm_up: float = 0.05  # share of the steps
-    image_weight: float = 0.5  # of the loss between the two images of a concept
+    image_weight: float = 1.0  # of the loss between the two images of a concept
     scale: float = 20.0  # logit scale at the start
     highest_scale: float = 100.0
     learn_scale: bool = True
@@ -70,10 +72,10 @@ def train_small_clip(
     r"""Train a small CLIP on the emoji that a split leaves to learn from.
 
     A step takes images of both artists for each of its concepts, or two random copies of one image
-    where only one hand may be seen, and two captions. With image features A and B and caption
-    features T and U the loss is
+    where only one hand may be seen, and a caption. With image features A and B and caption features
+    T the loss is
 
-    .. math:: \frac{L(A, T) + L(B, U)}{2} + w L(A, B)
+    .. math:: \frac{L(A, T) + L(B, T)}{2} + w L(A, B)
 
     where L is :func:`a3.contrastive.contrastive_loss` and w the weight of the images' own loss.
 
@@ -104,7 +106,7 @@ def train_small_clip(
     splits = {"test": split, "validation": validation_split}
     if held_out not in splits:
         raise ValueError(f"held_out must be 'test' or 'validation', got {held_out!r}")
-    emoji = load_emoji(settings.image_size, progress=False)
+    emoji = load_emoji(progress=False)
     run = _Run(settings, emoji, splits[held_out](emoji).seen)
     identity = [repr(settings), held_out]
     if checkpoint is not None and Path(checkpoint).exists():
@@ -154,6 +156,9 @@ def build(settings: SmallClip, vocabulary: Vocabulary) -> nn.Module:
             },
             init_logit_scale=math.log(settings.scale),
         )
+    for name, weight in model.visual.named_parameters():
+        if name.endswith("bn3.weight") and name.startswith("layer"):
+            nn.init.constant_(weight, settings.residual_gain)
     model.logit_scale.requires_grad_(settings.learn_scale)
     return model.to(memory_format=torch.channels_last)
 
@@ -198,34 +203,40 @@ class _Run:
         self.started = time.perf_counter()
 
     def batch(self) -> tuple[Tensor, Tensor]:
-        """Images (2n, 3, h, w) and captions (2n, context): n concepts, then the same again."""
-        draw, n = self.generator, min(self.settings.batch_size, len(self.concepts))
-        rows = torch.randperm(len(self.concepts), generator=draw)[:n]
+        """Images of n concepts, then others of the same, (2n, 3, h, w); captions, (n, context)."""
+        settings, draw = self.settings, self.generator
+        rows = torch.randperm(len(self.concepts), generator=draw)[: settings.batch_size]
         both = self.seen[rows].all(dim=1)
-        drawn = torch.randint(2, (n,), generator=draw)
+        drawn = torch.randint(2, (len(rows),), generator=draw)
         one = torch.where(both, drawn, self.seen[rows].int().argmax(dim=1))
         other = torch.where(both, 1 - one, one)
-        rows, artists = rows.repeat(2), torch.cat([one, other])
-        images = self.images[rows, artists].float() / 255
-        if self.settings.augmentation is not None:
-            images = augment(images, draw, self.settings.augmentation)
+        images = self.images[rows.repeat(2), torch.cat([one, other])].float() / 255
+        size = settings.image_size
+        if settings.augmentation is not None:
+            images = augment(images, draw, settings.augmentation, size)
+        elif images.shape[2] != size:
+            images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
         concepts = [self.concepts[row] for row in rows.tolist()]
-        rich = self.settings.rich_captions
+        rich = settings.rich_captions
         captions = [draw_caption(c, draw) if rich else c.name for c in concepts]
         return normalised(images), self.vocabulary(captions, quiet=True)
+
+    def loss(self, images: Tensor, captions: Tensor) -> Tensor:
+        """Of a batch: both images of each concept with its caption, and with each other."""
+        scale = self.model.logit_scale.exp()
+        T = self.model.encode_text(captions)  # (n, d)
+        A, B = self.model.encode_image(images).chunk(2)  # (n, d)
+        loss = (contrastive_loss(A, T, scale) + contrastive_loss(B, T, scale)) / 2
+        if self.settings.image_weight:
+            loss = loss + self.settings.image_weight * contrastive_loss(A, B, scale)
+        return loss
 
     def step(self) -> None:
         """One step of AdamW."""
         settings, done = self.settings, len(self.losses) / self.settings.steps
         for group in self.optimizer.param_groups:
             group["lr"] = settings.learning_rate * _schedule(done, settings.warm_up)
-        images, captions = self.batch()
-        A, B = self.model.encode_image(images).chunk(2)  # (n, d)
-        T, U = self.model.encode_text(captions).chunk(2)  # (n, d)
-        scale = self.model.logit_scale.exp()
-        loss = (contrastive_loss(A, T, scale) + contrastive_loss(B, U, scale)) / 2
-        if settings.image_weight:
-            loss = loss + settings.image_weight * contrastive_loss(A, B, scale)
+        loss = self.loss(*self.batch())
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()

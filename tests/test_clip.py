@@ -122,6 +122,17 @@ def test_a_download_that_fails_half_way_is_no_other_case(cut, monkeypatch, caplo
     assert caplog.records
 
 
+def test_weights_that_are_damaged_are_no_other_case(cut, monkeypatch):
+    monkeypatch.setattr("a3.clip._cached", lambda entry: True)
+
+    def fails(*_, **__):
+        raise EOFError
+
+    monkeypatch.setattr("open_clip.create_model_from_pretrained", fails)
+    with pytest.warns(UserWarning, match="is not available: EOFError. The small CLIP"):
+        load_model()
+
+
 def test_the_small_clip_can_be_asked_for(cut):
     with warnings.catch_warnings(action="error"):
         assert load_model("small") is few_clip()

@@ -3,7 +3,7 @@ import torch
 from a3.image_augmentation import Augmentation, augment
 
 NONE = Augmentation(
-    rotation=0, scale=(1, 1), shear=0, shift=0, brightness=0, contrast=0, saturation=0, hue=0
+    rotation=0, scale=(1, 1), shear=0, shift=0, strength=0, saturation=0, hue=0, outline=0
 )
 
 
@@ -57,8 +57,35 @@ def test_turning_the_hue_keeps_greys_and_brightness():
     assert (turned - red).abs().max() > 0.05
 
 
-def test_without_saturation_all_is_grey():
+def test_saturation_stretches_colours_from_grey():
     pale = augment(images(64), generator(), only(saturation=1.0))
-    spread = pale.std(dim=1).mean(dim=(1, 2))
-    before = images(64).std(dim=1).mean(dim=(1, 2))
-    assert (spread / before).min() < 0.2 and (spread / before).max() > 1.2
+    ratio = pale.std(dim=1).mean(dim=(1, 2)) / images(64).std(dim=1).mean(dim=(1, 2))
+    assert ratio.min() < 0.2 and ratio.max() > 1.2
+
+
+def test_strength_is_a_factor_on_the_ink():
+    grey = torch.full((16, 3, 8, 8), 0.8)
+    ink = 1 - augment(grey, generator(), only(strength=0.5))[:, 0, 4, 4]
+    assert 0.1 < ink.min() < 0.15 and 0.25 < ink.max() < 0.3
+
+
+def test_outlines_darken_edges_of_half_of_the_copies_and_nothing_else():
+    square = torch.ones(64, 3, 32, 32)
+    square[..., 8:24, 8:24] = 0.5
+    drawn = augment(square, generator(), only(outline=6.0))
+    edge = drawn[:, 0, 16, 8]
+    assert 0.3 < (edge < 0.45).float().mean() < 0.6 and (edge <= 0.5 + 1e-5).all()
+    torch.testing.assert_close(drawn[..., 12:20, 12:20], square[..., 12:20, 12:20])
+    assert (drawn[..., :6, :] == 1).all()
+
+
+def test_white_stays_white():
+    white = torch.ones(4, 3, 8, 8)
+    torch.testing.assert_close(augment(white, generator()), white)
+
+
+def test_the_size_can_be_another():
+    assert augment(images(), generator(), size=12).shape == (6, 3, 12, 12)
+    halved = augment(images(), generator(), NONE, size=8)
+    expected = torch.nn.functional.avg_pool2d(images(), 2)
+    torch.testing.assert_close(halved, expected, atol=1e-5, rtol=0)

@@ -6,6 +6,7 @@ from few_emoji import few_emoji
 
 import a3.small_clip
 from a3.clip_tokens import Vocabulary
+from a3.contrastive import contrastive_loss
 from a3.emoji_split import Split
 from a3.small_clip import SmallClip, build, normalised, parameter_groups, train_small_clip
 from a3.training import CheckpointError, load
@@ -34,7 +35,7 @@ def few_split(emoji):
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     emoji = few_emoji()
-    monkeypatch.setattr("a3.small_clip.load_emoji", lambda size, progress: emoji)
+    monkeypatch.setattr("a3.small_clip.load_emoji", lambda progress: emoji)
     monkeypatch.setattr("a3.small_clip.split", few_split)
     monkeypatch.setattr("a3.small_clip.validation_split", few_split)
     return emoji
@@ -107,6 +108,22 @@ def test_a_few_emoji_are_learnt_by_heart(few):
     assert found.float().mean() > 0.6
 
 
+def test_images_are_shown_at_the_size_of_the_model(few):
+    for augmentation in (None, TINY.augmentation):
+        settings = replace(TINY, image_size=40, augmentation=augmentation)
+        run = a3.small_clip._Run(settings, few, few_split(few).seen)
+        assert run.batch()[0].shape[1:] == (3, 40, 40)
+        run.step()
+
+
+def test_residual_blocks_begin_with_the_gain_asked_for():
+    vocabulary = Vocabulary.of(["a red disc"])
+    for gain in (0.0, 0.5):
+        weights = build(replace(TINY, residual_gain=gain), vocabulary).state_dict()
+        assert (weights["visual.layer2.0.bn3.weight"] == gain).all()
+        assert (weights["visual.layer2.0.bn2.weight"] == 1).all()
+
+
 def test_what_is_held_out_is_never_drawn(few):
     run = a3.small_clip._Run(replace(TINY, augmentation=None), few, few_split(few).seen)
     drawn = torch.cat([run.batch()[0] for _ in range(20)])
@@ -118,14 +135,27 @@ def test_what_is_held_out_is_never_drawn(few):
 
 
 def test_a_concept_comes_with_two_images_of_its_own(few):
-    run = a3.small_clip._Run(
-        replace(TINY, augmentation=None, batch_size=30), few, few_split(few).seen
-    )
+    settings = replace(TINY, augmentation=None, batch_size=30)
+    run = a3.small_clip._Run(settings, few, few_split(few).seen)
     images, captions = run.batch()
-    assert len(images) == len(captions) == 60
+    assert len(images) == 60 and len(captions) == 30
     one, other = images.chunk(2)
     differ = (one != other).flatten(1).any(dim=1).float().mean()
     assert 0.6 < differ < 1, "two hands where both may be seen, else one image twice"
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.7])
+def test_the_loss_is_its_equation(few, weight):
+    settings = replace(TINY, image_weight=weight)
+    run = a3.small_clip._Run(settings, few, few_split(few).seen)
+    run.model.eval()
+    with torch.no_grad():
+        images, captions = run.batch()
+        scale, T = run.model.logit_scale.exp(), run.model.encode_text(captions)
+        A, B = run.model.encode_image(images).chunk(2)
+        expected = (contrastive_loss(A, T, scale) + contrastive_loss(B, T, scale)) / 2
+        expected += weight * contrastive_loss(A, B, scale)
+        torch.testing.assert_close(run.loss(images, captions), expected)
 
 
 def test_the_same_seed_gives_the_same_losses_and_another_does_not():
@@ -171,7 +201,7 @@ def test_the_scale_is_learnt_and_kept_in_bounds():
 
 def test_a_loss_that_is_not_finite_stops_the_run(monkeypatch):
     monkeypatch.setattr(
-        "a3.small_clip.contrastive_loss", lambda A, T, s: (A.sum() + T.sum()) * s / 0
+        "a3.small_clip.contrastive_loss", lambda X, Y, s: (X.sum() + Y.sum()) * s / 0
     )
     with pytest.raises(
         FloatingPointError, match="the loss is .* lower the learning rate, now 0.003"
