@@ -17,7 +17,9 @@ medians, and of the ratios the range too.
 Usage: python benchmarks/clip.py [--threads N] [--repeats R]
 """
 
+import logging
 import math
+import warnings
 from statistics import median
 
 import open_clip
@@ -41,6 +43,7 @@ def as_pil(images):
 
 def vit():
     """ViT-B/32 as it would come from the hub, but for its weights."""
+    logging.getLogger().setLevel(logging.ERROR)  # it warns that there are no trained weights
     model = open_clip.create_model("ViT-B-32", force_quick_gelu=True).eval()
     model = model.to(memory_format=torch.channels_last)
     preprocess = image_transform_v2(PreprocessCfg(size=224), is_train=False)
@@ -72,7 +75,8 @@ class Theirs:
         self.model.train()
         augmentation = AugmentationCfg(color_jitter=(0.32, 0.32, 0.32, 0.08), color_jitter_prob=0.8)
         cfg = PreprocessCfg(size=SETTINGS.image_size)
-        self.transform = image_transform_v2(cfg, is_train=True, aug_cfg=augmentation)
+        with warnings.catch_warnings(action="ignore"):  # of settings that it has used, in fact
+            self.transform = image_transform_v2(cfg, is_train=True, aug_cfg=augmentation)
         small = {True: [], False: []}
         for parameter_name, parameter in self.model.named_parameters():
             excluded = (
