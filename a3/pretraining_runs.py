@@ -197,9 +197,7 @@ def fine_tune_on(
     settings = settings or SideBySide()
     vocabulary, weights = task_vocabulary(), None
     if corpus != "none":
-        pretrained = {"corpus": corpus, "seed": seed, "settings": pretraining, "tokens": tokens}
-        (kept,) = run_all(pretrain_on, [pretrained], workers=1, progress=False)
-        weights = kept["weights"]
+        weights = _pretrained(corpus, seed, pretraining, tokens)
     started = time.perf_counter()
     data = verbal_arithmetic()
     inputs = vocabulary([*data["sentence"]])["input_ids"]  # (800, T)
@@ -292,12 +290,9 @@ def comparisons(
         380 rows with the columns ``a``, ``b``, ``right``, and ``held_out``, whether its text
         leaves the pair out.
     """
-    setting = {"corpus": corpus, "seed": seed, "tokens": tokens}
-    setting["settings"] = pretraining or Pretraining()
-    (kept,) = run_all(pretrain_on, [setting], workers=1, progress=False)
-    vocabulary = task_vocabulary()
+    weights, vocabulary = _pretrained(corpus, seed, pretraining, tokens), task_vocabulary()
     model = BertForMaskedLM(bert_config(len(vocabulary)))
-    model.load_state_dict(kept["weights"])
+    model.load_state_dict(weights)
     ordered = [(a, b) for a in range(20) for b in range(20) if a != b]
     inputs = vocabulary([f"{NUMBERS[a]} is less than {NUMBERS[b]}" for a, b in ordered])
     place, words = 3, vocabulary.encode("more less")
@@ -313,7 +308,12 @@ def comparisons(
     return pd.DataFrame(rows)
 
 
-def summary(curves: pd.DataFrame, measure: str = "accuracy", level: float = 0.95) -> pd.DataFrame:
+def summary(
+    curves: pd.DataFrame,
+    measure: str = "accuracy",
+    against: str | None = None,
+    level: float = 0.95,
+) -> pd.DataFrame:
     """Means over the seeds, with intervals of Student's t.
 
     The draws of one seed share their pretrained model and their fold; they are averaged first, so
@@ -322,21 +322,47 @@ def summary(curves: pd.DataFrame, measure: str = "accuracy", level: float = 0.95
     Parameters
     ----------
     curves : DataFrame
-        As :func:`learning_curves` returns it, or differences with the same index columns.
+        As :func:`learning_curves` returns it.
     measure : str
         The column to average.
+    against : str, optional
+        A corpus to subtract from each of the others, seed by seed.
     level : float
 
     Returns
     -------
     DataFrame
         Indexed by corpus and number of sentences, with the columns ``mean``, ``low``, ``high``.
+
+    Raises
+    ------
+    ValueError
+        If there are not two seeds, there is no such corpus, or the level is not between 0 and 1.
     """
-    each = curves.groupby(["corpus", "sentences", "seed"], sort=False)[measure].mean()
-    grouped = each.groupby(["corpus", "sentences"], sort=False)
-    mean, number = grouped.mean(), grouped.count()
-    half = stats.t.ppf((1 + level) / 2, number - 1) * grouped.std() / number**0.5
-    return pd.DataFrame({"mean": mean, "low": mean - half, "high": mean + half})
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level}")
+    seeds = curves["seed"].nunique()
+    if seeds < 2:
+        raise ValueError(f"an interval needs two seeds, got {seeds}")
+    table = curves.pivot_table(measure, ["sentences", "seed"], "corpus")  # means over the draws
+    if against is not None:
+        if against not in table:
+            raise ValueError(f"there is no corpus {against!r} among {[*table]}")
+        table = table.sub(table[against], axis=0).drop(columns=against)
+    by_size = table.groupby("sentences")
+    half = stats.t.ppf((1 + level) / 2, seeds - 1) * by_size.std() / seeds**0.5
+    mean = by_size.mean()
+    columns = {"mean": mean, "low": mean - half, "high": mean + half}
+    return pd.DataFrame({name: column.T.stack() for name, column in columns.items()})
+
+
+def _pretrained(
+    corpus: str, seed: int, settings: Pretraining | None, tokens: int
+) -> dict[str, Tensor]:
+    """The weights that :func:`pretrain_on` gave, or gives now."""
+    setting = {"settings": settings or Pretraining(), "tokens": tokens}
+    setting |= {"corpus": corpus, "seed": seed}
+    return run_all(pretrain_on, [setting], workers=1, progress=False)[0]["weights"]
 
 
 def _classifier(
