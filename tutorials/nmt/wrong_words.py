@@ -257,6 +257,8 @@ assert not full or together.mean() > independent.mean()
 # The exponential of a coefficient is the factor. Both matter, each with the other held fixed.
 
 for stacks, of_stacks in single.groupby("stacks"):
+    if of_stacks["right"].nunique() < 2:
+        continue  # after a short training none may be right
     doubled = of_stacks["repetition"] == "a double letter"
     X = np.column_stack([of_stacks["word"].str.len(), doubled])
     fit = LogisticRegression(C=1e6).fit(X, ~of_stacks["right"])
