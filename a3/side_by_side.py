@@ -21,8 +21,8 @@ __all__ = ["SideBySide", "dealt", "fine_tune_side_by_side"]
 class SideBySide:
     """How the models are fine-tuned; the same for every corpus and number of sentences.
 
-    The learning rate is the one of 3e-4, 5e-4, 1e-3 and 3e-3 with the best accuracy, averaged over
-    the corpora and the numbers of sentences, on fold and seed 4, which the results leave out.
+    The learning rate is the one of 3e-4, 5e-4 and 1e-3 with the best accuracy, averaged over the
+    corpora and the numbers of sentences, on fold and seed 4, which the results leave out.
 
     Raises
     ------
