@@ -1,0 +1,342 @@
+r"""
+A loss over a batch of pairs
+============================
+
+After this page you can write CLIP's loss and its gradient, check both, and say what the loss cannot
+reach when two captions of a batch fit one image.
+
+Ten images and their captions, made up, one a row and one a column. Left: how similar their
+features are. Then minus the gradient with respect to each similarity, divided by the scale: each
+pair is pulled together (diagonal), every other combination is pushed apart. At a low scale all are
+pushed nearly alike, at a high one only those that come too close.
+"""
+
+import numpy as np
+import pandas as pd
+import torch
+from open_clip import ClipLoss
+from torch.nn import functional as F
+
+from a3 import figures
+from a3.contrastive import contrastive_loss, cosine_similarity
+from a3.emoji import ARTISTS, draw_caption, load_emoji
+from a3.emoji_split import kinds
+
+
+def made_up_pairs(n, d, noise, seed):
+    """Features of n images, and of captions that are the same but for noise."""
+    generator = torch.Generator().manual_seed(seed)
+    X, other = torch.randn(2, n, d, generator=generator, dtype=torch.double)
+    return X, X + noise * other  # (n, d) each
+
+
+def gradient(s, scale):
+    """Of the loss with respect to the similarities, shape (n, n)."""
+    P, Q = (scale * s).softmax(dim=1), (scale * s).softmax(dim=0)
+    return scale * (P + Q - 2 * torch.eye(len(s))) / (2 * len(s))
+
+
+s = cosine_similarity(*made_up_pairs(10, 8, 0.6, seed=3))
+figure, axes = figures.subplots(
+    1, 3, figsize=(8.4, 2.9), sharey=True,
+    alt="""Three 10 by 10 squares. Similarities: the diagonal is bright, a few others too. Pull and
+    push at scale 5: the diagonal is pulled, all others pushed a little. At scale 50: nearly all is
+    white but a few combinations.""",
+)  # fmt: skip
+shown = axes[0].imshow(s, cmap="cividis", vmin=-1, vmax=1)
+figure.colorbar(shown, ax=axes[0], shrink=0.8)
+for ax, scale in zip(axes[1:], (5, 50), strict=True):
+    push = -10 * gradient(s, scale) / scale
+    shown = ax.imshow(push, cmap="RdBu", vmin=-0.6, vmax=0.6)
+figure.colorbar(shown, ax=axes[1:], shrink=0.8)
+titles = ("cosine similarity", "pull and push, τ = 5", "pull and push, τ = 50")
+for ax, title in zip(axes, titles, strict=True):
+    ax.set(title=title, xlabel="caption $j$", xticks=[], yticks=[])
+    ax.grid(False)
+axes[0].set_ylabel("image $i$")
+
+# %%
+# The question
+# ------------
+#
+# .. exercise-start:: The loss and its gradient
+#    :label: c3
+#
+# The handouts say what CLIP learns from: which of many captions belongs to an image
+# :cite:p:`handout2025,handout2023`. This page, beyond both editions, is about the loss.
+# A batch has :math:`n` images with features :math:`x_i \in \mathbb{R}^d` and their captions with
+# features :math:`y_i`. Each image picks its caption among the :math:`n`, and each caption its
+# image, by softmax over :term:`cosine similarities <cosine similarity>` times a scale
+# :math:`\tau`. Write the loss. What is its gradient with respect to a similarity, to a feature,
+# and to :math:`\tau`?
+#
+# .. exercise-end::
+#
+# .. admonition:: Try it first
+#    :class: tip
+#
+#    Of one row it is a classifier's cross-entropy, whose gradient you may know. A feature enters
+#    only by its direction. In which direction can the gradient then not point?
+#
+# .. solution-start:: c3
+#    :label: c3-answer
+#    :class: dropdown
+#
+# **The loss.** With :math:`\hat x = x / \lVert x \rVert`, the similarities are
+#
+# .. math::
+#    :label: cosine-similarity
+#
+#    s_{ij} = \hat x_i^\top \hat y_j
+#    = \frac{x_i^\top y_j}{\lVert x_i \rVert\, \lVert y_j \rVert} ,
+#
+# image :math:`i` gives caption :math:`j` the probability :math:`P_{ij}`, caption :math:`j` gives
+# image :math:`i` the probability :math:`Q_{ij}`, and the loss is the mean of both cross-entropies
+# :cite:p:`radford2021`:
+#
+# .. math::
+#    :label: contrastive-loss
+#
+#    L = -\frac{1}{2n} \sum_{i=1}^n \left( \ln P_{ii} + \ln Q_{ii} \right), \qquad
+#    P_{ij} = \frac{e^{\tau s_{ij}}}{\sum_k e^{\tau s_{ik}}}, \quad
+#    Q_{ij} = \frac{e^{\tau s_{ij}}}{\sum_k e^{\tau s_{kj}}} .
+
+
+def loss_of(X, Y, tau):
+    s = F.normalize(X, dim=1) @ F.normalize(Y, dim=1).T  # (n, n)
+    P, Q = (tau * s).softmax(dim=1), (tau * s).softmax(dim=0)
+    return -(P.diagonal().log() + Q.diagonal().log()).mean() / 2
+
+
+X, Y = made_up_pairs(24, 16, 1.0, seed=0)
+tau = torch.tensor(14.0, dtype=torch.double)
+theirs = ClipLoss()(F.normalize(X, dim=1), F.normalize(Y, dim=1), tau)
+for name, ours in (("equation", loss_of), ("a3.contrastive", contrastive_loss)):
+    off = abs(ours(X, Y, tau) - theirs).item()
+    print(f"{name} less open_clip.ClipLoss: {off:.0e} nats")
+    assert off < 1e-6
+
+# %%
+# **The similarities.** Since :math:`-\ln P_{ii} = \ln \sum_k e^{\tau s_{ik}} - \tau s_{ii}`, its
+# derivative with respect to :math:`s_{ij}` is :math:`\tau (P_{ij} - \delta_{ij})`, and likewise
+# for columns: softmax minus identity, both ways.
+#
+# .. math::
+#    :label: contrastive-gradient
+#
+#    G_{ij} = \frac{\partial L}{\partial s_{ij}}
+#    = \frac{\tau}{2n} \left( P_{ij} + Q_{ij} - 2 \delta_{ij} \right), \qquad
+#    \frac{\partial L}{\partial \tau} = \frac1\tau \sum_{ij} s_{ij} G_{ij} .
+#
+# The second follows since :math:`L` depends on the products :math:`\tau s_{ij}` only. All
+# :math:`G_{ij}` together sum to zero: what pulls and what pushes is in balance.
+#
+# **The features.** Differentiate :math:`\hat x = x\,(x^\top x)^{-1/2}`:
+#
+# .. math::
+#    :label: contrastive-normalization
+#
+#    \frac{\partial \hat x}{\partial x} = \frac{I - \hat x \hat x^\top}{\lVert x \rVert}, \qquad
+#    \frac{\partial L}{\partial x_i}
+#    = \frac{I - \hat x_i \hat x_i^\top}{\lVert x_i \rVert} \sum_j G_{ij}\, \hat y_j .
+#
+# The projection removes the component along the feature:
+# :math:`x_i^\top\, \partial L / \partial x_i = 0`. And a feature of twice the length has half the
+# gradient. Exchange the letters for :math:`y_j`.
+
+X, tau = X.requires_grad_(), tau.requires_grad_()
+by_autograd = torch.autograd.grad(contrastive_loss(X, Y, tau), (X, tau))
+with torch.no_grad():
+    s, unit = cosine_similarity(X, Y), F.normalize(X, dim=1)
+    G = gradient(s, tau)
+    on_unit = G @ F.normalize(Y, dim=1)  # (n, d)
+    along = (on_unit * unit).sum(dim=1, keepdim=True) * unit
+    by_hand = (on_unit - along) / X.norm(dim=1, keepdim=True), (s * G).sum() / tau
+for ours, theirs in zip(by_hand, by_autograd, strict=True):
+    assert torch.allclose(ours, theirs, rtol=1e-10, atol=1e-14)
+assert (X * by_autograd[0]).sum(dim=1).abs().max() < 1e-14
+assert torch.autograd.gradcheck(contrastive_loss, (X, Y, tau))  # finite differences
+print(f"by hand and by autograd: {(by_hand[0] - by_autograd[0]).abs().max():.0e} apart")
+
+# %%
+# .. solution-end::
+#
+# Two captions for one image
+# --------------------------
+#
+# The loss counts every other caption of a batch as wrong. If :math:`c_i` pairs of it have the same
+# caption as pair :math:`i`, the others are :term:`false negatives <false negative>`. Their columns
+# are equal, so :math:`P_{ii} \le 1/c_i`. And their captions are one query with :math:`c_i`
+# targets, on which the mean of :math:`-\ln Q` is at least :math:`\ln c_i`, since
+# the logarithm is concave. So
+#
+# .. math::
+#    :label: contrastive-floor
+#
+#    L \ge \frac1n \sum_{i=1}^n \ln c_i ,
+#
+# and the same with equal images in place of equal captions. The table has this floor for batches
+# of emoji: captions as training draws them, captions that only name the subgroup or the group, and
+# drawings of either artist that are the same in every pixel. *Of a kind* is another matter, the
+# share of pairs with a variant of the same thing in the batch, as :func:`a3.emoji_split.kinds`
+# finds them.
+
+emoji = load_emoji(progress=False)
+kind = kinds(emoji)
+drawings = [[hash(image.numpy().tobytes()) for image in of] for of in emoji.images.unbind(1)]
+
+
+def floor(labels):
+    _, which, c = np.unique(labels, return_inverse=True, return_counts=True)
+    return np.log(c[which]).mean()
+
+
+def floors_of_a_batch(n, generator):
+    rows = torch.randperm(len(emoji.concepts), generator=generator)[:n]
+    concepts = [emoji.concepts[row] for row in rows.tolist()]
+    floors = {
+        "captions": floor([draw_caption(each, generator) for each in concepts]),
+        "subgroups": floor([each.subgroup for each in concepts]),
+        "groups": floor([each.group for each in concepts]),
+    }
+    for artist, same in zip(ARTISTS, drawings, strict=True):
+        floors[artist] = floor([same[row] for row in rows.tolist()])
+    _, which, c = kind[rows].unique(return_inverse=True, return_counts=True)
+    return floors | {"of a kind": (c[which] > 1).double().mean().item()}
+
+
+generator, rows = torch.Generator().manual_seed(0), []
+for n in (96, 512, len(emoji.concepts)):
+    draws = pd.DataFrame([floors_of_a_batch(n, generator) for _ in range(5)])
+    rows.append({"n": n, "ln n": np.log(n), **draws.mean()})
+table = pd.DataFrame(rows)
+groups = [each.group for each in emoji.concepts]
+X = F.one_hot(torch.tensor(np.unique(groups, return_inverse=True)[1])).double()
+assert abs(contrastive_loss(X, X, 100) - floor(groups)) < 1e-6  # the floor is reached
+assert (table["ln n"] - table["groups"] <= np.log(len(set(groups)))).all()
+assert (table["captions"] < 0.05).all() and (table["subgroups"] > 0.5).all()
+assert (table[[*ARTISTS]] < 0.1).all(axis=None) and table["of a kind"].iloc[-1] > 0.2
+table.style.hide().format(precision=3)
+
+# %%
+# Captions as drawn cost next to nothing, and so do equal drawings. With group names alone,
+# :math:`\ln n - L` cannot exceed the entropy of the groups, however large the batch. A floor by
+# itself does no harm. What can is the last column: a caption that reads differently and yet nearly
+# fits. Off the diagonal every :math:`G_{ij}` is positive, so the loss pushes such a caption away,
+# and there is no floor to stop it.
+#
+# .. admonition:: Where this differs
+#    :class: differs
+#
+#    *From the paper:* our :math:`\tau` multiplies; the temperature of the paper divides and is our
+#    :math:`1/\tau` :cite:p:`radford2021`. *From open_clip:* ``ClipLoss`` takes features of length
+#    1, ours normalizes them; it also gathers features from several machines
+#    :cite:p:`ilharco2021`. *From common practice:* training runs in single precision or less; the
+#    checks here are in double.
+#
+# Summary
+# -------
+#
+# CLIP's loss is the cross-entropy of picking partners in a batch, both ways,
+# :eq:`contrastive-loss`. Its gradient is softmax minus identity, :eq:`contrastive-gradient`, with
+# nothing along a feature, :eq:`contrastive-normalization`. Equal captions put a floor under it,
+# :eq:`contrastive-floor`. :doc:`temperature` says what the scale does, and :doc:`batch_size` what
+# the loss measures.
+#
+# Exercises
+# ---------
+#
+# .. exercise-start:: Features grow
+#    :label: contrastive-longer
+#
+# *Easy.* Take steps of gradient descent on the features themselves. Show that they only ever get
+# longer. What does that do to the size of later steps?
+#
+# .. exercise-end::
+#
+# .. solution-start:: contrastive-longer
+#    :label: contrastive-longer-answer
+#    :class: dropdown
+#
+# The gradient :math:`g` is perpendicular to :math:`x`, so by Pythagoras
+# :math:`\lVert x - \eta g \rVert^2 = \lVert x \rVert^2 + \eta^2 \lVert g \rVert^2`. The gradient
+# goes as :math:`1/\lVert x \rVert`, so later steps turn the features less and less.
+
+X, Y = made_up_pairs(24, 16, 3.0, seed=1)
+for step in range(100):
+    X = X.detach().requires_grad_()
+    (g,) = torch.autograd.grad(contrastive_loss(X, Y, 10), X)
+    moved = X.detach() - 20 * g
+    squares = X.square().sum(dim=1) + 400 * g.square().sum(dim=1)
+    assert torch.allclose(moved.square().sum(dim=1), squares)
+    if step in (0, 99):
+        print(f"step {step}: mean length {X.norm(dim=1).mean():.2f}")
+    X = moved
+
+# %%
+# .. solution-end::
+#
+# .. exercise-start:: Only the group
+#    :label: contrastive-groups
+#
+# *Medium.* Show that the floor is :math:`\ln n - H`, with the entropy :math:`H` of the captions'
+# shares of the batch. What does that say about training on nine group names?
+#
+# .. exercise-end::
+#
+# .. solution-start:: contrastive-groups
+#    :label: contrastive-groups-answer
+#    :class: dropdown
+#
+# A caption of :math:`c` pairs has the share :math:`p = c/n`, and :math:`\ln c = \ln n + \ln p`.
+# The mean over pairs weights each caption by :math:`p`, so the mean of :math:`\ln p` is
+# :math:`-H`. A larger batch raises floor and :math:`\ln n` together: there are at most
+# :math:`H \le \ln 9` nats to learn from.
+
+p = pd.Series(groups).value_counts(normalize=True)
+H = -(p * np.log(p)).sum()
+assert np.isclose(floor(groups), np.log(len(groups)) - H) and H <= np.log(9)
+print(f"H = {H:.3f} nats of at most {np.log(9):.3f}; floor {floor(groups):.3f}")
+
+# %%
+# .. solution-end::
+#
+# .. exercise-start:: A batch larger than memory
+#    :label: contrastive-chunks
+#
+# *Hard.* The gradient of one pair needs the features of all, but the towers' activations for a
+# large batch may not fit into memory. Use :math:`\partial L / \partial x_i` to compute the
+# gradient of a tower's weights exactly, with activations of a few images at a time.
+#
+# .. exercise-end::
+#
+# .. solution-start:: contrastive-chunks
+#    :label: contrastive-chunks-answer
+#    :class: dropdown
+#
+# By the chain rule :math:`\nabla_\theta L = \sum_i (\partial x_i / \partial \theta)^\top\,
+# \partial L / \partial x_i`. Encode everything without a graph, find the gradients of the
+# features, then encode again a few at a time and pass them on. It costs one more forward pass.
+# Layers that mix examples, such as batch normalization, would make it inexact.
+
+generator = torch.Generator().manual_seed(0)
+images, Y = torch.randn(2, 64, 16, generator=generator, dtype=torch.double)
+U = torch.randn(16, 16, generator=generator, dtype=torch.double, requires_grad=True)
+(at_once,) = torch.autograd.grad(contrastive_loss(torch.tanh(images @ U), Y, 10), U)
+
+X = torch.tanh(images @ U).detach().requires_grad_()
+(g,) = torch.autograd.grad(contrastive_loss(X, Y, 10), X)
+for some, g_some in zip(images.split(8), g.split(8), strict=True):
+    torch.tanh(some @ U).backward(g_some)  # adds to U.grad
+assert torch.allclose(U.grad, at_once, rtol=1e-10, atol=1e-14)
+print(f"in chunks and at once: {(U.grad - at_once).abs().max():.0e} apart")
+
+# %%
+# .. solution-end::
+#
+# References
+# ----------
+#
+# .. bibliography::
+#    :filter: docname in docnames
+#    :list: bullet
