@@ -151,12 +151,15 @@ with torch.no_grad():
     G = gradient(s, tau)
     on_unit = G @ F.normalize(Y, dim=1)  # (n, d)
     along = (on_unit * unit).sum(dim=1, keepdim=True) * unit
-    by_hand = (on_unit - along) / X.norm(dim=1, keepdim=True), (s * G).sum() / tau
+    of_X = (on_unit - along) / X.norm(dim=1, keepdim=True)
+    by_hand = of_X, (s * G).sum() / tau
 for ours, theirs in zip(by_hand, by_autograd, strict=True):
     assert torch.allclose(ours, theirs, rtol=1e-10, atol=1e-14)
 assert (X * by_autograd[0]).sum(dim=1).abs().max() < 1e-14
-assert torch.autograd.gradcheck(contrastive_loss, (X, Y, tau))  # finite differences
-print(f"by hand and by autograd: {(by_hand[0] - by_autograd[0]).abs().max():.0e} apart")
+# against finite differences
+assert torch.autograd.gradcheck(contrastive_loss, (X, Y, tau))
+apart = (of_X - by_autograd[0]).abs().max()
+print(f"by hand and by autograd: {apart:.0e} apart")
 
 # %%
 # .. solution-end::
@@ -183,7 +186,9 @@ print(f"by hand and by autograd: {(by_hand[0] - by_autograd[0]).abs().max():.0e}
 
 emoji = load_emoji(progress=False)
 kind = kinds(emoji)
-drawings = [[hash(image.numpy().tobytes()) for image in of] for of in emoji.images.unbind(1)]
+drawings = [
+    [hash(image.numpy().tobytes()) for image in of] for of in emoji.images.unbind(1)
+]
 
 
 def floor(labels):
@@ -321,8 +326,10 @@ print(f"H = {H:.3f} nats of at most {np.log(9):.3f}; floor {floor(groups):.3f}")
 
 generator = torch.Generator().manual_seed(0)
 images, Y = torch.randn(2, 64, 16, generator=generator, dtype=torch.double)
-U = torch.randn(16, 16, generator=generator, dtype=torch.double, requires_grad=True)
-(at_once,) = torch.autograd.grad(contrastive_loss(torch.tanh(images @ U), Y, 10), U)
+U = torch.randn(16, 16, generator=generator, dtype=torch.double)
+U.requires_grad_()
+loss = contrastive_loss(torch.tanh(images @ U), Y, 10)
+(at_once,) = torch.autograd.grad(loss, U)
 
 X = torch.tanh(images @ U).detach().requires_grad_()
 (g,) = torch.autograd.grad(contrastive_loss(X, Y, 10), X)

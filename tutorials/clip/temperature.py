@@ -55,8 +55,10 @@ for noise, style in ((1, "-"), (3, "--")):
     assert (np.diff(counts) < 0).all() and np.mean(counts, axis=0)[0] > 120
     assert [separated(*pairs) for pairs in batches] == [noise == 1] * 5
     best = scales[np.argmin(losses, axis=1)]
-    print(f"noise {noise}: lowest loss at a scale of {best.min():.0f} to {best.max():.0f}")
-    assert best.min() > 100 if noise == 1 else best.max() < 40
+    at_the_end = bool((best == scales[-1]).all())
+    where = "none" if at_the_end else f"{best.min():.0f} to {best.max():.0f}"
+    print(f"noise {noise}: best scale in the range drawn: {where}")
+    assert at_the_end if noise == 1 else best.max() < 40
 left.set(xlabel="scale τ (log scale)", ylabel="negatives that count, $e^H$")
 right.set(xlabel="scale τ (log scale)", ylabel="loss (nats)", ylim=(-0.2, 8))
 for ax in (left, right):
@@ -120,7 +122,8 @@ for ax in (left, right):
 # The figure shows both. Its left curves coincide, since the noise hardly changes how the negatives
 # lie. Here is the entropy's slope against a finite difference.
 
-s = cosine_similarity(*made_up_pairs(16, 8, 1, seed=0))[0, 1:]  # image 0 and its negatives
+# image 0 and its negatives
+s = cosine_similarity(*made_up_pairs(16, 8, 1, seed=0))[0, 1:]
 
 
 def entropy(tau):
@@ -210,7 +213,8 @@ for _ in range(6):
     curvature = (squares - (to_caption**2 + to_image**2) / 2).mean()
     tau -= (slope / curvature).item()
     print(f"τ = {tau:.4f}, slope was {slope:.0e}")
-assert abs(slope) < 1e-6 < curvature and best.min() * 0.8 < tau < best.max() * 1.25
+assert abs(slope) < 1e-6 < curvature
+assert best.min() * 0.8 < tau < best.max() * 1.25
 
 # %%
 # .. solution-end::
@@ -240,7 +244,8 @@ corners = torch.eye(n, dtype=torch.double) - 1 / n
 for tau in (1, 5, 20):
     least = np.log1p((n - 1) * np.exp(-tau * n / (n - 1)))
     reached = contrastive_loss(corners, corners, tau).item()
-    tries = [contrastive_loss(*made_up_pairs(n, n, 0, k), tau) for k in range(100)]
+    batches = [made_up_pairs(n, n, 0, seed) for seed in range(100)]
+    tries = [contrastive_loss(*pairs, tau) for pairs in batches]
     assert np.isclose(reached, least, rtol=1e-9) and min(tries) >= least
     print(f"scale {tau}: {least:.2g} of ln n = {np.log(n):.2f} nats")
 
