@@ -1,0 +1,298 @@
+r"""
+How hard is a hunt?
+===================
+
+After this page you can say how many targets are found by a caption that was fixed beforehand, how
+many by trying, what a guesser would find with as many tries, and what makes a target hard.
+
+We hunt every drawing of :doc:`the page before <hunt>` that the small model has not seen, in three
+ways and with three seeds. Bars are shares with Wilson's intervals :cite:p:`wilson1927` for so many
+targets. Crosses are what guessing finds with as many captions.
+"""
+
+import warnings
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+from a3 import figures
+from a3.clip import load_model, small_clips
+from a3.clip_evaluation import caption_features
+from a3.contrastive import ranks, share, top_k
+from a3.emoji import load_emoji
+from a3.emoji_split import split
+from a3.hunt import GRAMMAR, Hunt
+from a3.small_clip import SmallClip
+from a3.sweeps import profile
+
+with warnings.catch_warnings(record=True) as notes:
+    warnings.simplefilter("always")
+    clips = [load_model()]
+print(*(note.message for note in notes), sep="\n")
+small = clips[0].name.startswith("small")
+if small:
+    clips = small_clips(SmallClip(seed=seed) for seed in range(3))
+print("Models:", ", ".join(clip.name for clip in clips))
+full = profile() == "full" and small  # what is said of the small CLIP holds
+
+emoji = load_emoji(progress=False)
+animals = torch.tensor(
+    [i for i, c in enumerate(emoji.concepts) if c.subgroup.startswith("animal ")]
+)
+concepts = [emoji.concepts[i] for i in animals]
+n = len(concepts)
+seen = split(emoji).seen[animals]  # (n, 2): which hands the model has seen
+targets = (~seen[:, 1]).nonzero().flatten()
+galleries = [clip.encode_image(emoji.images[animals, 1]) for clip in clips]  # (n, d)
+sought = [concepts[i] for i in targets]
+
+
+
+def by_caption(clip, gallery, way):
+    return ranks(caption_features(clip, sought, way) @ gallery.T, targets)
+
+
+each = list(zip(clips, galleries, strict=True))
+orders = {  # (seeds, targets)
+    f"its {way}": torch.stack([by_caption(clip, gallery, way) for clip, gallery in each])
+    for way in ("name", "description")
+}
+hunts = [[Hunt(*pair, target) for target in targets.tolist()] for pair in each]
+ends = [[hunt.search() for hunt in of_seed] for of_seed in hunts]
+orders["a search"] = torch.tensor([[end.rank for end in of_seed] for of_seed in ends])
+tries = dict.fromkeys(orders, np.ones(1))  # captions
+tries["a search"] = np.array([[len(hunt.log) for hunt in of_seed] for of_seed in hunts])
+shares = {
+    way: share(order == 1, np.mean(1 - (1 - 1 / n) ** tries[way])) for way, order in orders.items()
+}
+figure, ax = figures.subplots(
+    figsize=(7, 2.4),
+    alt="""Shares of targets found by name, by description and by a search, with intervals.
+    Guessing finds hardly any with one caption, and about as many as the search with many.""",
+)
+for y, of in enumerate(shares.values()):
+    ax.barh(y, of.value, xerr=[[of.value - of.low], [of.high - of.value]], capsize=4)
+    ax.plot(of.chance, y, "x", color="#888888", ms=9, mew=2.5)
+ax.set(yticks=range(3), yticklabels=shares, xlim=(0, None), xlabel="share at rank 1")
+ax.invert_yaxis()
+
+# %%
+# The question
+# ------------
+#
+# .. exercise-start:: Was it easy? (beyond 2025, 4-2; 2023, 5-2)
+#    :label: hunt-odds
+#
+# The handouts ask how one search went :cite:p:`handout2025,handout2023`. Ask it of every target:
+# how often is it first by its name, by all that Unicode says of it, by a search over a template
+# without names? What would guessing do?
+#
+# .. exercise-end::
+#
+# .. admonition:: Try it first
+#    :class: tip
+#
+#    A search tries many captions. If each picked one of :math:`n` images at random, how often would
+#    one of :math:`k` pick the target?
+#
+# .. solution-start:: hunt-odds
+#    :label: hunt-odds-answer
+#    :class: dropdown
+#
+# **A yardstick.** One random pick misses the target with probability :math:`1 - 1/n`, so :math:`k`
+# of them find it with probability
+#
+# .. math::
+#    :label: hunt-guess
+#
+#    1 - \Bigl(1 - \frac1n\Bigr)^k .
+#
+# **The shares.** A target counts by its mean over the seeds, which are no further targets.
+
+print(f"{len(targets)} targets among {n} images")
+for way, of in shares.items():
+    of_seeds = (orders[way] == 1).float().mean(dim=1).tolist()
+    print(
+        f"{way:16} {np.mean(tries[way]):3.0f} captions: {of.value:5.1%} ({of.low:.1%} to "
+        f"{of.high:.1%}), guessing {of.chance:5.1%}; seeds", *(f"{x:.0%}" for x in of_seeds)
+    )  # fmt: skip
+
+# %%
+# **What a search proves.** It may find no more than :eq:`hunt-guess` and still aim: its captions
+# resemble each other, and pick the same few images. So we also ask how many images *other* than the
+# target were first for some caption of the same search.
+
+picked = [{t.best for t in hunt.log} - {hunt.target} for of_seed in hunts for hunt in of_seed]
+others = np.mean([len(images) / (n - 1) for images in picked])
+by_name, by_search = shares["its name"], shares["a search"]
+assert not full or by_name.low > 5 * by_name.chance
+assert not full or others < by_search.value and by_search.low < by_search.chance
+print(f"found in a search: the target {by_search.value:.1%}, any other image {others:.1%}")
+
+# %%
+# **The answer.** The name finds its drawing many times as often as a guess does. The search is not
+# told from guessing as often. It does aim, since an image that it is not after is found less often.
+# But success after many captions says little of the model. The caption fixed beforehand does.
+#
+# .. solution-end::
+#
+# The model's taste
+# -----------------
+#
+# Does the caption that a search ends with say what is seen? We ask it only of the noun. *Animal* is
+# always right, *bird* and *fish* are for Unicode's birds and marine animals, *face* is for heads
+# seen from the front.
+
+HEADS = {"monkey face", "wolf", "moose", "mouse face", "hamster", "panda"}
+NOUNS = {"animal bird": {"bird"}, "animal marine": {"fish"}}
+right = [
+    {"animal"} | NOUNS.get(c.subgroup, set()) | ({"face"} if c.name in HEADS else set())
+    for c in sought
+]
+words = [[set(end.caption.split()) for end in of_seed] for of_seed in ends]
+says = [[bool(w & r) for w, r in zip(of_seed, right, strict=True)] for of_seed in words]
+truth = share(torch.tensor(says), np.mean([len(nouns) for nouns in right]) / len(GRAMMAR["kind"]))
+assert not full or truth.high < 0.8
+print(f"the noun is right in {truth.value:.0%} ({truth.low:.0%} to {truth.high:.0%}),")
+print(f"drawn by lot in {truth.chance:.0%}")
+
+# %%
+# Why is it hard?
+# ---------------
+#
+# Two guesses. A target may be hard because its neighbours in the gallery are close, or because the
+# two artists drew the thing differently. We compare the rank by description with the similarity to
+# the nearest other image, and with that to the *twin*, the same thing by the other hand.
+
+twins = [clip.encode_image(emoji.images[animals, 0]) for clip in clips]
+panels = {
+    "nearest other image": [(g @ g.T).fill_diagonal_(-1).amax(dim=1) for g in galleries],
+    "twin by the other hand": [(g * t).sum(dim=1) for g, t in zip(galleries, twins, strict=True)],
+}
+order = orders["its description"]
+known = seen[targets, 0]  # in the other hand
+figure, axes = figures.subplots(
+    1, 2, sharey=True, figsize=(8, 3.2),
+    alt="""Rank of each target against its similarity to the nearest other image, where it does
+    not rise, and to its twin, where it falls.""",
+)  # fmt: skip
+explained = {}
+for ax, (label, values) in zip(axes, panels.items(), strict=True):
+    alike = torch.stack(values)[:, targets]
+    explained[label] = [spearmanr(*pair).statistic for pair in zip(alike, order, strict=True)]
+    x, y = alike.mean(dim=0), order.float().mean(dim=0)
+    ax.semilogy(x[known], y[known], "o", alpha=0.7, label="one hand seen")
+    ax.semilogy(x[~known], y[~known], "s", alpha=0.7, label="never seen")
+    ax.set(xlabel=f"cosine similarity to the {label}")
+    print(f"{label}: rank correlation", ", ".join(f"{r:+.2f}" for r in explained[label]))
+axes[0].set(ylabel="rank of the target (log scale)")
+axes[0].legend()
+by_neighbour, by_twin = explained.values()
+assert not full or max(by_twin) < -0.2 and max(by_neighbour) < 0.3
+
+# %%
+# The second guess is right, and the first is not: close neighbours do not make the rank worse.
+#
+# .. admonition:: Where this differs
+#    :class: differs
+#
+#    *From the handouts:* many targets and intervals. *From the paper:* it searches thousands of
+#    photographs :cite:p:`radford2021`. *From common practice:* our other images were in training.
+#
+# Summary
+# -------
+#
+# A caption that was fixed beforehand tells what the model knows, and a search mostly how often it
+# tried, :eq:`hunt-guess`. Targets are hard where the two artists drew the thing differently, not
+# where the gallery is crowded.
+#
+# Exercises
+# ---------
+#
+# .. exercise-start:: How many guesses?
+#    :label: hunt-guesses
+#
+# *Easy.* After how many guesses is the target found with even odds? After how many among the 500
+# coral reefs of the handouts?
+#
+# .. exercise-end::
+#
+# .. solution-start:: hunt-guesses
+#    :label: hunt-guesses-answer
+#    :class: dropdown
+#
+# Set :eq:`hunt-guess` to one half: about :math:`n \ln 2`.
+
+for size in (n, 500):
+    k = np.log(2) / -np.log1p(-1 / size)
+    assert abs(k - size * np.log(2)) < 1
+    print(f"{size} images: {np.ceil(k):.0f} captions")
+
+# %%
+# .. solution-end::
+#
+# .. exercise-start:: The twin
+#    :label: hunt-twin
+#
+# *Medium.* Put the twins into the gallery, too. For the targets that the model has seen in the
+# other hand, which of the two drawings does the name prefer? What does this say of the hunt?
+#
+# .. exercise-end::
+#
+# .. solution-start:: hunt-twin
+#    :label: hunt-twin-answer
+#    :class: dropdown
+#
+# The one that the model has learnt with that name, nearly always.
+
+ahead = []
+for (clip, gallery), twin in zip(each, twins, strict=True):
+    lead = caption_features(clip, sought, "name") * (twin - gallery)[targets]
+    ahead.append((lead.sum(dim=1) > 0)[known])
+prefers = share(torch.stack(ahead), 0.5)
+assert not full or prefers.low > 0.5
+print(f"the twin is ahead in {prefers.value:.0%} ({prefers.low:.0%} to {prefers.high:.0%})")
+
+# %%
+# .. solution-end::
+#
+# .. exercise-start:: Hubs
+#    :label: hunt-hubs
+#
+# *Hard.* Draw 500 captions of the template at random. How many different images do they pick, and
+# how many would as many uniform guesses pick? Which images can hardly be missed?
+#
+# .. exercise-end::
+#
+# .. solution-start:: hunt-hubs
+#    :label: hunt-hubs-answer
+#    :class: dropdown
+#
+# By :eq:`hunt-guess`, :math:`k` guesses pick :math:`n - n (1 - 1/n)^k` images on average. The
+# captions pick far fewer. A few images are near to a great many captions. Such *hubs* are common
+# among neighbours in many dimensions :cite:p:`radovanovic2010`.
+
+generator = torch.Generator().manual_seed(0)
+drawn = set()
+while len(drawn) < 500:
+    parts = [v[torch.randint(len(v), (1,), generator=generator)] for v in GRAMMAR.values()]
+    drawn.add(" ".join(filter(None, parts)))
+with warnings.catch_warnings(action="ignore"):  # of words that the small CLIP never saw
+    picks = (clips[0].encode_text(sorted(drawn)) @ galleries[0].T).argmax(dim=1)
+often = torch.bincount(picks, minlength=n)
+different, uniform = int((often > 0).sum()), n - n * (1 - 1 / n) ** len(picks)
+assert not full or different < 0.8 * uniform
+print(f"{different} images of {n}; uniform guesses would pick {uniform:.0f}")
+for times, i in zip(*(x.tolist() for x in top_k(often, 3)), strict=True):
+    print(f"{concepts[i].name}: {times / len(picks):.0%} of the captions")
+
+# %%
+# .. solution-end::
+#
+# References
+# ----------
+#
+# .. bibliography::
+#    :filter: docname in docnames
+#    :list: bullet
