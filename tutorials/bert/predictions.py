@@ -33,8 +33,7 @@ arms = ["full", "frozen mean", "random", "full, handouts"]
 if not full:  # others stand in, which take seconds
     arms = ["frozen pooler", "frozen mean", "frozen, handouts"]
 seeds = range(5) if full else range(2)
-file = "model.safetensors" if found.name == "MiniLM" else "pytorch_model.bin"
-runs = fine_tuned(found.folder / file, arms, seeds)
+runs = fine_tuned(found.weights, arms, seeds)
 
 data = verbal_arithmetic()
 label = data["label"].to_numpy()
