@@ -7,7 +7,7 @@ common, and explain them with three numbers.
 
 The grids show three classifiers of sentences such as "four minus ten": one whose encoder was
 fine-tuned as a whole, one with a linear layer on a frozen encoder, one that began at random
-weights. A row is the first number, a column the second. The darker a square, the more of five
+weights. A row is the first number, a column the second. The stronger the colour, the more of five
 runs are wrong, among those that were not trained on it; a dot is a sentence that all were trained
 on. Rest the mouse on a square to read its sentence and the answers.
 """
