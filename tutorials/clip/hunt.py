@@ -139,8 +139,8 @@ for (name, winner), row in zip(winners.items(), axes, strict=True):
     row[1].text(0, 1.08, title, transform=row[1].transAxes).set_in_layout(False)
 
 # %%
-# That is not how we would describe them. The search keeps what moves the target forward, and words
-# that are wrong of an image can do that as well as words that are right.
+# Not all of this is how we would describe them. The search keeps what moves the target forward, and
+# words that are wrong of an image can do that, too.
 #
 # **The sentence** is made from the log, failures included.
 
@@ -203,7 +203,7 @@ with chdir(scratch.name), redirect_stderr(sys.stdout):
 # -------
 #
 # A hunt is a log of captions and of the rank that each gave the target. The sentence about it comes
-# from the log. A search over a template ends with captions that nobody would say.
+# from the log. A search over a template may end with a caption that nobody would say.
 #
 # Exercises
 # ---------
