@@ -1,12 +1,12 @@
 import pytest
 import torch
+from test_translation import SENTENCE, WORDS
 
 import a3.decoding
 from a3.decoding import exact_match, translate
 from a3.pig_latin import ALPHABET
 from a3.translation import EncoderDecoder
 from a3.word_pairs import EOS, SOS, WordPairs, decode, encode
-from tests.test_translation import SENTENCE, WORDS
 
 
 def sharpened(hidden=16, layers=2, **options):

@@ -3,10 +3,10 @@ from itertools import takewhile
 import pytest
 import torch
 from hypothesis import given
+from test_pig_latin import WORDS, words
 
 from a3.pig_latin import ALPHABET, small_words
 from a3.word_pairs import EOP, EOS, IGNORE, SOS, WordPairs, decode, encode, pad
-from tests.test_pig_latin import WORDS, words
 
 
 @given(words)
