@@ -1,0 +1,300 @@
+r"""
+Freezing BERT: what is not computed
+===================================
+
+After this page you can say which gradients freezing leaves out, measure what that saves, and
+train a classifier on a frozen model without computing anything twice.
+
+The figure is a step on 32 sentences. Training all weights takes a forward pass, a backward pass
+and an update. A frozen model takes the first alone. If what it gives is computed once and kept, not
+even that is left: the last bar is hardly there.
+"""
+
+from functools import partial
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import BertModel
+
+from a3 import figures
+from a3.bert import load_classifier
+from a3.checkpoints import checkpoint
+from a3.fine_tuning import FineTuning, encode, features, fine_tune, fit_linear
+from a3.fine_tuning_runs import fine_tuned, splits
+from a3.sweeps import profile
+from a3.verbal_arithmetic import verbal_arithmetic
+
+full = profile() == "full"
+found = checkpoint("MathBERT")
+print(found.line)
+tuned, tokenizer = load_classifier(found.folder)
+frozen, _ = load_classifier(found.folder)
+for name, parameter in frozen.named_parameters():
+    parameter.requires_grad_(name.startswith("classifier"))
+both = {"all weights": tuned, "frozen": frozen}
+sentences = encode(tokenizer, verbal_arithmetic())
+training, validation = (sentences[[*part.index]] for part in splits(0)[:2])
+batch = training[:32]
+
+
+def loss_of(model):
+    return F.cross_entropy(model(**batch.inputs).logits, batch.labels)
+
+
+def seconds(model, optimizer):
+    began = perf_counter()
+    loss = loss_of(model)
+    middle = perf_counter()
+    loss.backward()
+    ended = perf_counter()
+    optimizer.step()
+    optimizer.zero_grad()
+    return middle - began, ended - middle, perf_counter() - ended
+
+
+optimizers = {  # whose steps change nothing
+    name: torch.optim.AdamW(model.parameters(), lr=0.0, fused=True) for name, model in both.items()
+}
+times = {name: [] for name in both}
+for _ in range(9):
+    for name, model in both.items():
+        times[name].append(seconds(model.train(), optimizers[name]))
+for model in both.values():
+    model.eval()
+began = perf_counter()
+kept = [(features(frozen, part), part.labels) for part in (training, validation)]
+once = perf_counter() - began
+again = torch.cat([features(frozen, part) for part in (training[:100], training[100:])])
+off = (again - kept[0][0]).abs().max().item()
+assert off < 1e-5
+one = FineTuning(epochs=1, learning_rate=1e-12)  # the weights stay
+epochs = {
+    "kept": partial(fit_linear, *kept, one),
+    "again": partial(fine_tune, frozen, training, validation, one),
+}
+took = {name: [] for name in epochs}
+for _ in range(3):
+    for name, epoch in epochs.items():
+        began = perf_counter()
+        epoch()
+        took[name].append(perf_counter() - began)
+took = {name: median(each) for name, each in took.items()}
+parts = np.median([[*times["all weights"]], [*times["frozen"]]], axis=1) * 1e3  # ms
+parts = np.vstack([parts, [0, 0, 1e3 * took["kept"] / 14]])  # 14 steps an epoch
+figure, ax = figures.subplots(
+    figsize=(8, 2.2),
+    alt="Time of a step. All weights: three parts. Frozen: the first alone. Kept: a sliver.",
+)
+left = np.zeros(3)
+hatches = {"forward": "", "backward": "//", "update": ".."}
+for of_part, (name, hatch) in zip(parts.T, hatches.items(), strict=True):
+    ax.barh(range(3), of_part, left=left, height=0.6, label=name, hatch=hatch, alpha=0.8)
+    left += of_part
+ax.set(yticks=range(3), yticklabels=["all weights", "frozen", "frozen, kept"])
+ax.set_xlabel("milliseconds a step")
+ax.invert_yaxis()
+ax.legend(loc="lower right")
+
+# %%
+# The question
+# ------------
+#
+# .. exercise-start:: Freezing the pretrained weights (2025, 3-3; 2023, 4-3)
+#    :label: b3
+#
+# Train only the classifier and leave BERT's weights as they are. Compared with :doc:`training all
+# <fine_tuning>`, what happens to the time, and why? To the validation accuracy, and why
+# :cite:p:`handout2025,handout2023`?
+#
+# .. exercise-end::
+#
+# .. admonition:: Try it first
+#    :class: tip
+#
+#    A step has a forward pass, a backward pass and an update. Which of them does freezing remove?
+#
+# .. solution-start:: b3
+#    :label: b3-answer
+#    :class: dropdown
+#
+# **Which gradients exist?** The loss is a function of the classifier's weights :math:`W, b` and
+# of the pooled token :math:`p`, which depends on all others. By the chain rule
+#
+# .. math::
+#    :label: frozen-gradients
+#
+#    \frac{\partial \ell}{\partial W} = \delta\, p^\top, \qquad
+#    \frac{\partial \ell}{\partial b} = \delta, \qquad
+#    \frac{\partial \ell}{\partial \theta_{\text{BERT}}}
+#    = \Bigl(\frac{\partial p}{\partial \theta_{\text{BERT}}}\Bigr)^{\!\top} W^\top \delta ,
+#
+# with :math:`\delta = \operatorname{softmax}(\text{logits}) - y` and :math:`y` the label as a
+# one-hot vector. The first two need :math:`p` alone. Only the third goes back through the layers.
+# If no weight of BERT asks for a gradient, it is never begun. The first two do not change.
+
+for model in (tuned, frozen):
+    model.zero_grad()
+    loss_of(model).backward()
+have = {n: p.grad for n, p in frozen.named_parameters() if p.grad is not None}
+assert all(p.grad is not None for p in tuned.parameters())
+assert set(have) == {"classifier.weight", "classifier.bias"}
+assert torch.allclose(have["classifier.weight"], tuned.classifier.weight.grad, atol=1e-5)
+sizes = [sum(p.numel() for p in model.parameters() if p.requires_grad) for model in (tuned, frozen)]
+print(f"gradients of {sizes[0]:,} numbers; frozen, of {sizes[1]:,}, and None for the rest")
+
+# %%
+# **What does that save?** Every matrix product of the forward pass has two in the backward pass,
+# for its weights and for its inputs. So a full step has three times the operations, or nearly.
+
+
+def operations(run, *inputs):
+    with FlopCounterMode(display=False) as counter:
+        run(*inputs)
+    return counter.get_total_flops() / 1e9
+
+
+table = pd.DataFrame(
+    {
+        "GFLOPs forward": operations(loss_of, model),
+        "GFLOPs backward": operations(loss_of(model).backward),
+        "ms a step": 1e3 * median(map(sum, times[name])),
+        "backward": median(each[1] / sum(each) for each in times[name]),
+        "update": median(each[2] / sum(each) for each in times[name]),
+    }
+    for name, model in both.items()
+).set_axis([*both])
+flops = table["GFLOPs backward"] / table["GFLOPs forward"]
+assert 1.9 < flops["all weights"] <= 2.01 and flops["frozen"] < 1e-3
+assert table["ms a step"]["all weights"] > 1.5 * table["ms a step"]["frozen"]
+assert table["backward"]["all weights"] > 0.25 > 0.15 > table["backward"]["frozen"]
+table.style.format(precision=2).format("{:.0%}", subset=["backward", "update"])
+
+# %%
+# **The same thing, every epoch.** For each sentence a frozen encoder gives the same vector in
+# every epoch, out of training mode, where there is no dropout. So compute these vectors once.
+# What is left is a linear model.
+
+print(f"kept and computed again differ by {off:.0e}")
+print(f"an epoch: {took['again']:.2f} s again, {took['kept']:.4f} s kept")
+speedup = took["again"] / took["kept"]
+print(f"{speedup:.0f} times as fast, for {once:.2f} s once")
+assert speedup >= 20
+
+# %%
+# **So the answer on time** has two parts. Leaving out the backward pass makes a step some times
+# as fast. Leaving out the forward pass as well makes an epoch as good as free.
+#
+# **The answer on accuracy** is here for the handouts' recipe; :doc:`fair_recipe` has a fair one.
+# A column is a seed.
+
+runs = fine_tuned(found.weights, ["full, handouts", "frozen, handouts"], range(5) if full else [0])
+of_arms = {arm: [run.scores(splits(run.seed)[1]) for run in runs[arm]] for arm in runs}
+rows = {arm: [each.accuracy for each in of] for arm, of in of_arms.items()}
+rows["always positive"] = [each.majority for each in of_arms["frozen, handouts"]]
+zero = sum(each.confusion for each in of_arms["frozen, handouts"])[1]
+print(f"zeros found when frozen: {zero[1]} of {zero.sum()}")
+if full and found.name == "MiniLM":
+    assert (np.array(rows["frozen, handouts"]) <= np.array(rows["always positive"]) + 1e-9).all()
+pd.DataFrame(rows).T.style.format("{:.3f}")
+
+# %%
+# A frozen model is no better than a constant for any seed, and mostly far worse: in 42 steps at a
+# rate of 5e-5 a classifier hardly leaves its random start. If it finds some *zeros*, that is
+# luck. But training all weights is no better than a constant either. So this is about the recipe.
+#
+# .. solution-end::
+#
+# .. admonition:: Where this differs
+#    :class: differs
+#
+#    *From the handouts:* they expect that freezing is faster and hurts. It is faster, by more
+#    than expected; the hurt is another matter (:doc:`fair_recipe`). *From the paper:* it too
+#    gives kept vectors, of several layers, to a classifier :cite:p:`devlin2019`. *From common
+#    practice:* there are ways between, which train a few weights inside the encoder.
+#
+# Summary
+# -------
+#
+# Freezing stops :eq:`frozen-gradients` after two terms, which saves the backward pass. Keeping
+# what a frozen encoder gives saves the forward pass too. By the handouts' recipe it learns nothing.
+#
+# Exercises
+# ---------
+#
+# .. exercise-start:: When does keeping pay?
+#    :label: freezing-pays
+#
+# *Easy.* The vectors must be computed once. After how many epochs has that paid off?
+#
+# .. exercise-end::
+#
+# .. solution-start:: freezing-pays
+#    :label: freezing-pays-answer
+#    :class: dropdown
+#
+# After about one: it *is* an epoch's forward passes, and larger batches make it no slower.
+
+pays = once / (took["again"] - took["kept"])
+print(f"after {pays:.1f} epochs")
+assert pays < 4
+
+# %%
+# .. solution-end::
+#
+# .. exercise-start:: Before you measure
+#    :label: freezing-predict
+#
+# *Medium.* From the shares of a full step predict how many times as fast a frozen one is. Is it so?
+#
+# .. exercise-end::
+#
+# .. solution-start:: freezing-predict
+#    :label: freezing-predict-answer
+#    :class: dropdown
+#
+# What remains is one less these shares. A frozen forward pass is cheaper too: it saves nothing.
+
+remains = 1 - table.loc["all weights", ["backward", "update"]].sum()
+measured = table["ms a step"]["all weights"] / table["ms a step"]["frozen"]
+print(f"predicted {1 / remains:.1f}, measured {measured:.1f}")
+assert 0.4 < measured * remains < 2.5
+
+# %%
+# .. solution-end::
+#
+# .. exercise-start:: With dropout on
+#    :label: freezing-dropout
+#
+# *Hard.* The handouts' frozen run leaves dropout on in the encoder. By how much do its vectors
+# differ from epoch to epoch, beside how they differ from sentence to sentence? Could one still
+# keep them?
+#
+# .. exercise-end::
+#
+# .. solution-start:: freezing-dropout
+#    :label: freezing-dropout-answer
+#    :class: dropdown
+#
+# :term:`Dropout <dropout>` is noise on the inputs of a linear model. One can keep several draws.
+
+with torch.random.fork_rng(), torch.no_grad():
+    torch.manual_seed(0)
+    draws = torch.stack([BertModel.forward(frozen.train(), **batch.inputs)[1] for _ in range(16)])
+noise = draws.var(dim=0).mean() / draws.mean(dim=0).var(dim=0).mean()
+assert noise > 0.01
+print(f"variance from dropout over that from the sentences: {noise:.2f}")
+
+# %%
+# .. solution-end::
+#
+# References
+# ----------
+#
+# .. bibliography::
+#    :filter: docname in docnames
+#    :list: bullet

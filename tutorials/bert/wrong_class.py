@@ -1,0 +1,281 @@
+r"""
+A checkpoint in the wrong class
+===============================
+
+After this page you can tell when a checkpoint did not load, and what a model is that was built
+from it all the same.
+
+In the figure one file of weights is loaded into two classes. For each weight it shows how far
+what the model holds is from what the file holds, over the size of the latter. Into the class that
+fits, every weight arrives. Into the other none does, and nothing stops: the model trains and
+answers. The few that look close are scales of layer norms, which begin near one anyway.
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from transformers import BertModel, RobertaConfig, RobertaForMaskedLM, RobertaModel
+from transformers.utils import logging
+
+from a3 import figures
+from a3.bert import load_classifier
+from a3.checkpoints import checkpoint, minilm
+
+logging.set_verbosity_error()  # or a table of names goes to the log: see below
+print(checkpoint("BERTweet").line)
+scratch = tempfile.TemporaryDirectory()
+folder = Path(scratch.name)
+small = RobertaConfig(
+    vocab_size=60, hidden_size=64, num_hidden_layers=3, num_attention_heads=4,
+    intermediate_size=128, max_position_embeddings=130, type_vocab_size=1,
+)  # fmt: skip
+
+
+def save(folder, seed):
+    """A checkpoint with BERTweet's names of weights, as if it had been trained."""
+    torch.manual_seed(seed)
+    model = RobertaForMaskedLM(small)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight += 0.1 * torch.randn_like(weight)
+    model.save_pretrained(folder)
+    return load_file(folder / "model.safetensors")
+
+
+def load(kind, folder, seed=0):
+    torch.manual_seed(seed)  # of the weights that the file does not have
+    model, report = kind.from_pretrained(folder, output_loading_info=True)
+    return model.eval(), report
+
+
+saved = save(folder, seed=1)
+names = [name for name in sorted(saved) if name.startswith("roberta.")]
+encoder = {name.removeprefix("roberta."): saved[name] for name in names}
+models = {kind: load(kind, folder) for kind in (RobertaModel, BertModel)}
+distance = {
+    kind: [float((model.state_dict()[n] - w).norm() / w.norm()) for n, w in encoder.items()]
+    for kind, (model, _) in models.items()
+}
+figure, ax = figures.subplots(
+    figsize=(7, 2.8),
+    alt="""Distance of each weight from the one in the file, relative to its size. In RobertaModel
+    all are zero. In BertModel none is: most are near one, a few near a tenth.""",
+)
+for (kind, of_weights), marker in zip(distance.items(), "ox", strict=True):
+    ax.plot(of_weights, marker, ms=5, label=f"{kind.__name__}.from_pretrained")
+ax.set(xlabel="weight, by name", ylabel="distance / size")
+ax.set_ylim(-0.1, 1.6)
+ax.legend(loc="upper right", ncols=2)
+assert max(distance[RobertaModel]) == 0 and min(distance[BertModel]) > 0.05
+
+# %%
+# The question
+# ------------
+#
+# .. exercise-start:: What loads?
+#    :label: wrong-class-what
+#
+# For their fourth question the handouts load BERTweet where MathBERT was, into a subclass of
+# ``BertModel`` (2025, 3-4; 2023, 4-4) :cite:p:`handout2025,handout2023`. But BERTweet is a
+# RoBERTa. Which of its weights arrive? What does the model compute then?
+#
+# .. exercise-end::
+#
+# .. admonition:: Try it first
+#    :class: tip
+#
+#    A checkpoint is a list of names and weights. Look at the names first. How could you find out,
+#    from outputs alone, whether a file was read?
+#
+# .. solution-start:: wrong-class-what
+#    :label: wrong-class-what-answer
+#    :class: dropdown
+#
+# **Names.** BERTweet is a RoBERTa :cite:p:`liu2019,nguyen2020`. Its layers are the same
+# equations, so loading it into ``BertModel`` looks harmless. The hub cannot be asked on every
+# machine, so the file of the opening figure stands in for it: small, with BERTweet's names of
+# weights. Every name in it begins with ``roberta.``, which ``BertModel`` does not look for.
+
+for kind, (loaded, report) in models.items():
+    new = len(report["missing_keys"])
+    print(f"{kind.__name__:13}{new:3} of {len(loaded.state_dict())} weights are drawn anew")
+_, report = models[BertModel]
+assert set(report["missing_keys"]) == set(models[BertModel][0].state_dict())  # every one
+assert all(n.startswith("pooler") for n in models[RobertaModel][1]["missing_keys"])
+
+# %%
+# **Whose outputs are these?** If none of the file has arrived, the file cannot matter. So we
+# write another one, with other weights, and load it with the same seed. The outputs are
+# identical. The same file with another seed gives other outputs: they come from the seed.
+
+z = torch.randint(3, 60, (8, 7), generator=torch.Generator().manual_seed(0))
+
+
+@torch.no_grad()
+def outputs(kind, folder, seed):
+    return load(kind, folder, seed)[0](z).last_hidden_state
+
+
+with tempfile.TemporaryDirectory() as other:
+    save(Path(other), seed=2)
+    assert torch.equal(outputs(BertModel, folder, 0), outputs(BertModel, other, 0))
+    assert not torch.allclose(outputs(BertModel, folder, 0), outputs(BertModel, folder, 1))
+    assert not torch.allclose(outputs(RobertaModel, folder, 0), outputs(RobertaModel, other, 0))
+    assert torch.equal(outputs(RobertaModel, folder, 0), outputs(RobertaModel, folder, 1))
+print("BertModel: the seed decides. RobertaModel: the file decides.")
+
+# %%
+# transformers says so in a table in the log, and goes on. :func:`a3.bert.load_classifier` reads
+# the checkpoint's type and takes the class that fits: for BERTweet
+# :class:`a3.bert.RobertaForSentenceClassification`. If weights of the encoder are missing, it
+# stops.
+
+for file in minilm().glob("*token*"):  # any tokenizer will do for this
+    (folder / file.name).write_bytes(file.read_bytes())
+loaded, _ = load_classifier(folder)
+arrived = [torch.equal(loaded.state_dict()[n], w) for n, w in encoder.items()]
+assert all(arrived)
+print(f"{type(loaded).__name__}: {len(arrived)} weights of the file, all in place")
+settings = (folder / "config.json").read_text()
+(folder / "config.json").write_text(settings.replace('"roberta"', '"bert"'))
+try:
+    load_classifier(folder)
+except ValueError as error:
+    message = str(error)
+    print(message.replace(str(folder), "the folder"))
+(folder / "config.json").write_text(settings)
+assert "lacks 53 weights of the encoder" in message
+
+# %%
+# .. solution-end::
+#
+# What this may have cost
+# -----------------------
+#
+# A published run of the handouts' notebook, which loads BERTweet into ``BertModel``, reports a
+# validation accuracy of 0.76 for it. Beside it belongs what always answering *positive* gives,
+# for a stratified 192 of the course's 640 training sentences.
+
+labels = np.array([143, 19, 478])  # of the course's training sentences
+positive = labels[2] * 192 / labels.sum()
+majority = positive / 192
+print(f"always positive: {positive:.1f} of 192 = {majority:.3f}")
+print(f"0.76 is from {0.755 * 192:.1f} to {0.765 * 192:.1f} of 192 right")
+assert 0 < 0.76 * 192 - positive < 4
+
+# %%
+# A few sentences in 192 lie between. So the figure is consistent with a model that has learned
+# next to nothing. One number cannot prove it, and it says nothing about tweets as pretraining
+# data: that question is :doc:`on its own page <pretraining_data>`.
+#
+# .. admonition:: Where this differs
+#    :class: differs
+#
+#    *From the handouts:* our classifier refuses such a checkpoint, and takes the class by its
+#    type. *From the paper:* BERTweet has a tokenizer of its own as well, with other tokens than
+#    BERT's; with the wrong one even the right weights are of no use. *From common practice:* a
+#    class is seldom chosen by hand; ``AutoModel`` reads the type, as ``load_classifier`` does.
+#
+# Summary
+# -------
+#
+# A checkpoint is names and weights. In a class with other names all of it is dropped, and only a
+# log says so. What is left is a random model, whose outputs depend on the seed and not on the
+# file.
+#
+# Exercises
+# ---------
+#
+# .. exercise-start:: A test for any checkpoint
+#    :label: wrong-class-test
+#
+# *Easy.* Write a function that says whether a class reads a file: load it with two seeds, and
+# compare the outputs. Try it on both classes.
+#
+# .. exercise-end::
+#
+# .. solution-start:: wrong-class-test
+#    :label: wrong-class-test-answer
+#    :class: dropdown
+#
+# The last hidden state is the one to compare. The pooler is new in either class, since
+# pretraining without sentence pairs leaves none.
+
+
+def reads(kind, folder):
+    return torch.equal(outputs(kind, folder, seed=3), outputs(kind, folder, seed=4))
+
+
+print({kind.__name__: reads(kind, folder) for kind in models})
+assert reads(RobertaModel, folder) and not reads(BertModel, folder)
+
+# %%
+# .. solution-end::
+#
+# .. exercise-start:: Half of it
+#    :label: wrong-class-half
+#
+# *Medium.* A checkpoint has only some of the layers. Does RobertaModel load it? Does the test
+# above notice? Does ``load_classifier``?
+#
+# .. exercise-end::
+#
+# .. solution-start:: wrong-class-half
+#    :label: wrong-class-half-answer
+#    :class: dropdown
+#
+# It loads, with a last layer that is drawn anew. Both notice.
+
+with tempfile.TemporaryDirectory() as half:
+    fewer = RobertaConfig(**small.to_dict() | {"num_hidden_layers": 2})
+    RobertaModel(fewer).save_pretrained(half)
+    (Path(half) / "config.json").write_text(settings)  # which promises three
+    assert not reads(RobertaModel, half)
+    try:
+        load_classifier(half)
+    except ValueError as error:
+        message = str(error)
+assert "lacks 16 weights of the encoder" in message
+print(message.replace(half, "the folder"))
+
+# %%
+# .. solution-end::
+#
+# .. exercise-start:: When all names fit
+#    :label: wrong-class-positions
+#
+# *Hard.* Take ``roberta.`` off every name in the file, so that ``BertModel`` finds all weights of
+# its encoder. Are its outputs now RobertaModel's? If not, what else has to change?
+#
+# .. exercise-end::
+#
+# .. solution-start:: wrong-class-positions
+#    :label: wrong-class-positions-answer
+#    :class: dropdown
+#
+# They are not. RoBERTa keeps the first two rows of its table of positions for padding, and counts
+# positions from 2. Nothing warns, since every name and shape fits. With positions shifted by two
+# the outputs agree. A checkpoint is weights *and* the code that reads them.
+
+roberta, wrong = models[RobertaModel][0], models[BertModel][0]
+wrong.load_state_dict(roberta.state_dict())  # every name fits
+with torch.no_grad():
+    expected = roberta(z).last_hidden_state
+    from_zero = (wrong(z).last_hidden_state - expected).abs().max().item()
+    shifted = wrong(z, position_ids=torch.arange(2, 9)[None]).last_hidden_state
+from_two = (shifted - expected).abs().max().item()
+assert from_two < 1e-4 < 0.1 < from_zero
+print(f"off by {from_zero:.1f} counted from 0, {from_two:.0e} counted from 2")
+
+# %%
+# .. solution-end::
+#
+# References
+# ----------
+#
+# .. bibliography::
+#    :filter: docname in docnames
+#    :list: bullet
