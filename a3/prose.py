@@ -13,7 +13,7 @@ from random import Random
 
 from a3.verbal_arithmetic import NUMBERS
 
-__all__ = ["Sentence", "check_tokens", "cut", "prose", "prose_words"]
+__all__ = ["check_tokens", "cut", "prose", "prose_words"]
 
 Sentence = list[str]
 """Words in lower case."""
