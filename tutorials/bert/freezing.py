@@ -30,8 +30,7 @@ from a3.sweeps import profile
 from a3.verbal_arithmetic import verbal_arithmetic
 
 full = profile() == "full"
-found = checkpoint("MathBERT")
-print(found.line)
+found = checkpoint("MathBERT")  # says which
 tuned, tokenizer = load_classifier(found.folder)
 frozen, _ = load_classifier(found.folder)
 for name, parameter in frozen.named_parameters():

@@ -25,7 +25,7 @@ from a3.bert import load_classifier
 from a3.checkpoints import checkpoint, minilm
 
 logging.set_verbosity_error()  # or a table of names goes to the log: see below
-print(checkpoint("BERTweet").line)
+found = checkpoint("BERTweet")  # says which
 scratch = tempfile.TemporaryDirectory()
 folder = Path(scratch.name)
 small = RobertaConfig(
