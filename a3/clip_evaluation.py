@@ -98,6 +98,10 @@ def caption_features(clip: Clip, concepts: Sequence[Concept], captions: str) -> 
     texts = [c.name if captions == "name" else c.description for c in concepts]
     features = []
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # of words left out
+        try:
+            return clip.encode_text(texts)
+        except ValueError:  # of some caption no word is known: find out of which
+            pass
         for text in texts:
             try:
                 features.append(clip.encode_text([text])[0])

@@ -6,7 +6,7 @@ After this page you can load a CLIP, follow an image and a caption through it up
 compares them, and turn a list of names into a classifier without training anything.
 
 The figure is what all the rest is read from: how similar each of eight drawings is to each of eight
-captions. The drawings were drawn by lot from those that the book's small CLIP has never seen
+captions. The drawings were picked by lot from those that the book's small CLIP has never seen
 (:doc:`small_clip`). Each caption's best drawing has a frame.
 """
 
@@ -227,8 +227,8 @@ for each in [clip, *seeds] if pretrained else seeds:
 # %%
 # The small CLIP has never seen a photograph; guessing would find one of eight. It has learned flat
 # colours and outlines on white, and in a photograph everything is covered with texture and light.
-# Its similarities do not warn of this: one of the eight is always the largest. Here it is as a
-# classifier, with the names of the emoji to choose from as well.
+# Its similarities do not warn of this: one of the eight is always the largest. Here is the model in
+# use as a classifier, with the names of the emoji to choose from as well.
 
 truth = "astronaut, cat, cup of coffee, camera, rocket, horse, page, motorcycle".split(", ")
 classes = [*dict.fromkeys([*truth, *names])]
@@ -239,9 +239,8 @@ top_five(clip, photographs, photographs, weights, classes, truth)
 # .. admonition:: Where this differs
 #    :class: differs
 #
-#    *From the handouts' notebook:* the images are drawings by two artists, whose names are known
-#    and whose split is strict, and the eight photographs are a test of transfer. The captions of
-#    the photographs are ours. *From the paper:* its ensemble has 80 prompts, among them styles and
+#    *From the handouts' notebook:* the images are drawings by two artists, and the eight
+#    photographs are a test of transfer, with captions of ours. *From the paper:* its ensemble has 80 prompts, among them styles and
 #    sizes; ours has those that the small CLIP was trained with. *From common practice:* class
 #    names are Unicode's, not chosen or edited to make the classifier better.
 #
