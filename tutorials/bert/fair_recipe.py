@@ -27,7 +27,7 @@ from a3.sweeps import profile, run_all
 from a3.verbal_arithmetic import value, verbal_arithmetic
 
 full = profile() == "full"
-found = checkpoint("MathBERT")  # says which
+found = checkpoint("MathBERT")  # says which it is
 of_minilm = full and found.name == "MiniLM"  # what is claimed of this model alone
 seeds = range(5) if full else [0]
 data = verbal_arithmetic()

@@ -30,7 +30,7 @@ from a3.sweeps import profile
 from a3.verbal_arithmetic import verbal_arithmetic
 
 full = profile() == "full"
-found = checkpoint("MathBERT")  # says which
+found = checkpoint("MathBERT")  # says which it is
 tuned, tokenizer = load_classifier(found.folder)
 frozen, _ = load_classifier(found.folder)
 for name, parameter in frozen.named_parameters():

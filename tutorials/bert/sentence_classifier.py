@@ -23,7 +23,7 @@ from a3.checkpoints import checkpoint
 from a3.fine_tuning import encode
 from a3.verbal_arithmetic import LABELS, verbal_arithmetic
 
-found = checkpoint("MathBERT")  # says which
+found = checkpoint("MathBERT")  # says which it is
 model, tokenizer = load_classifier(found.folder)
 data = verbal_arithmetic()
 sentences = encode(tokenizer, data)  # all 800, padded to one length

@@ -25,7 +25,7 @@ from a3.bert import load_classifier
 from a3.checkpoints import checkpoint, minilm
 
 logging.set_verbosity_error()  # or a table of names goes to the log: see below
-found = checkpoint("BERTweet")  # says which
+checkpoint("BERTweet")  # says whether it is at hand
 scratch = tempfile.TemporaryDirectory()
 folder = Path(scratch.name)
 small = RobertaConfig(
