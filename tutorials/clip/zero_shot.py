@@ -240,9 +240,9 @@ top_five(clip, photographs, photographs, weights, classes, truth)
 #    :class: differs
 #
 #    *From the handouts' notebook:* the images are drawings by two artists, and the eight
-#    photographs are a test of transfer, with captions of ours. *From the paper:* its ensemble has 80 prompts, among them styles and
-#    sizes; ours has those that the small CLIP was trained with. *From common practice:* class
-#    names are Unicode's, not chosen or edited to make the classifier better.
+#    photographs are a test of transfer, with captions of ours. *From the paper:* its ensemble has
+#    80 prompts, among them styles and sizes; ours has those that the small CLIP was trained with.
+#    *From common practice:* class names are Unicode's, not edited to make the classifier better.
 #
 # Summary
 # -------
