@@ -185,8 +185,8 @@ print(f"{speedup:.0f} times as fast, for {once:.2f} s once")
 assert speedup >= 20
 
 # %%
-# **So the answer on time** has two parts. Leaving out the backward pass makes a step some times
-# as fast. Leaving out the forward pass as well makes an epoch as good as free.
+# **So the answer on time** has two parts. Leaving out the backward pass makes a step a few times as
+# fast. Leaving out the forward pass as well makes an epoch as good as free.
 #
 # **The answer on accuracy** is here for the handouts' recipe; :doc:`fair_recipe` has a fair one.
 # A column is a seed.
