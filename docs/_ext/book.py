@@ -214,7 +214,10 @@ def fill_how_it_was_run(app, doctree, docname):
             ("System", f"{platform.system()} {platform.machine()}"),
             ("Profile", app.config.a3_profile),
         ]
-        packages = "a3 torch numpy scipy scikit-learn matplotlib sphinx sphinx-gallery myst-nb"
+        packages = (
+            "a3 torch numpy scipy scikit-learn transformers open_clip_torch matplotlib sphinx "
+            "sphinx-gallery myst-nb"
+        )
         versions = [(package, version(package)) for package in packages.split()]
         timings = app.env.book_timings
         pages = []
@@ -297,6 +300,7 @@ def add_used_on(app, what, name, obj, options, lines):
 
 def setup(app):
     os.environ["TQDM_DISABLE"] = "1"  # a page shows what its code printed, progress bars included
+    os.environ.pop("MPLBACKEND", None)  # or a chapter's kernel would show no figure
     os.environ["PYTHONSTARTUP"] = str(Path(__file__).with_name("chapter_figures.py"))
     app.setup_extension("sphinx.ext.autodoc")
     app.add_config_value("a3_profile", os.environ.get("A3_PROFILE", "full"), "env")
