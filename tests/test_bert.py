@@ -2,11 +2,11 @@ import json
 
 import pytest
 import torch
+from tiny_bert import save_tiny_bert
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
     BertModel,
-    BertTokenizerFast,
     RobertaConfig,
     RobertaForSequenceClassification,
     RobertaModel,
@@ -17,7 +17,7 @@ from a3.bert import (
     RobertaForSentenceClassification,
     load_classifier,
 )
-from a3.verbal_arithmetic import LABELS, NUMBERS
+from a3.verbal_arithmetic import LABELS
 
 SMALL = {
     "vocab_size": 40,
@@ -37,11 +37,7 @@ INPUTS = {
 @pytest.fixture
 def folder(tmp_path):
     """A checkpoint of a BERT without a classifier."""
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "plus", "minus", *NUMBERS]
-    (tmp_path / "vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(vocab=str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
-    torch.manual_seed(0)
-    BertModel(BertConfig(**SMALL)).save_pretrained(tmp_path)
+    save_tiny_bert(tmp_path, **SMALL)
     return tmp_path
 
 

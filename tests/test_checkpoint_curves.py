@@ -1,13 +1,12 @@
 import joblib
 import pytest
 import torch
-from transformers import BertConfig, BertModel, BertTokenizerFast
+from tiny_bert import save_tiny_bert
 
 from a3 import checkpoint_curves as curves_of
 from a3.checkpoint_curves import checkpoint_curves, fine_tune_checkpoint
 from a3.fine_tuning import FineTuning
 from a3.pretraining_runs import fold
-from a3.verbal_arithmetic import NUMBERS
 
 FAST = FineTuning(batch_size=16, learning_rate=3e-3)
 
@@ -15,20 +14,10 @@ FAST = FineTuning(batch_size=16, learning_rate=3e-3)
 @pytest.fixture
 def weights(tmp_path, monkeypatch):
     """A tiny checkpoint, few steps, and a cache of its own."""
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "plus", "minus", *NUMBERS]
-    folder = tmp_path / "checkpoint"
-    folder.mkdir()
-    (folder / "vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
-    config = BertConfig(
-        vocab_size=len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=16,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    BertModel(config).save_pretrained(folder)
     monkeypatch.setenv("A3_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(curves_of, "STEPS", 4)
-    return folder / "model.safetensors"
+    shape = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16}
+    return save_tiny_bert(tmp_path / "checkpoint", num_hidden_layers=1, **shape)
 
 
 def test_a_row_for_each_seed_and_size(weights):

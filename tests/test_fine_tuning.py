@@ -3,6 +3,7 @@ import math
 import pandas as pd
 import pytest
 import torch
+from tiny_bert import WORDS
 from torch.nn import functional as F
 from transformers import BertConfig, BertTokenizerFast, get_linear_schedule_with_warmup
 
@@ -17,9 +18,8 @@ from a3.fine_tuning import (
     fit_linear,
     logits,
 )
-from a3.verbal_arithmetic import NUMBERS, verbal_arithmetic
+from a3.verbal_arithmetic import verbal_arithmetic
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "plus", "minus", *NUMBERS]
 CONFIG = {
     "vocab_size": len(WORDS),
     "hidden_size": 16,

@@ -3,11 +3,10 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import accuracy_score
-from transformers import BertConfig, BertModel, BertTokenizerFast
+from tiny_bert import save_tiny_bert
 
 from a3.fine_tuning import FineTuning
 from a3.fine_tuning_runs import RECIPES, fine_tuned, longer_sentences, run_arm, scores, splits
-from a3.verbal_arithmetic import NUMBERS
 
 
 def test_scores_stand_beside_the_majority():
@@ -54,22 +53,9 @@ def test_longer_sentences_are_as_many_of_each_length():
 @pytest.fixture
 def weights(tmp_path, monkeypatch):
     """A tiny checkpoint, recipes of one epoch, and a cache of its own."""
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "plus", "minus", *NUMBERS]
-    folder = tmp_path / "checkpoint"
-    folder.mkdir()
-    (folder / "vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(words),
-        hidden_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=1,
-        intermediate_size=8,
-    )
-    BertModel(config).save_pretrained(folder)
     monkeypatch.setenv("A3_CACHE", str(tmp_path / "cache"))
-    return folder / "model.safetensors"
+    shape = {"hidden_size": 8, "num_attention_heads": 1, "intermediate_size": 8}
+    return save_tiny_bert(tmp_path / "checkpoint", num_hidden_layers=1, **shape)
 
 
 @pytest.mark.parametrize("arm", RECIPES)
