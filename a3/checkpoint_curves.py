@@ -43,7 +43,7 @@ def checkpoint_curves(
     Returns
     -------
     DataFrame
-        The columns of :func:`a3.pretraining_runs.learning_curves`, of one draw a seed.
+        The columns of :func:`a3.learning_curves.learning_curves`, of one draw a seed.
     """
     settings = settings or FineTuning(batch_size=16)
     runs = [

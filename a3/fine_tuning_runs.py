@@ -7,28 +7,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
-from sklearn.metrics import confusion_matrix, f1_score, log_loss, recall_score
 from torch import Tensor
 
 from a3.bert import load_classifier
 from a3.fine_tuning import FineTuning, Progress, encode, features, fine_tune, fit_linear, logits
+from a3.scores import Scores, scores
 from a3.sweeps import run_all
-from a3.verbal_arithmetic import LABELS, NUMBERS, split, value, verbal_arithmetic
-from a3.verbal_arithmetic import label as label_of
+from a3.verbal_arithmetic import longer_sentences, splits, verbal_arithmetic
 
-__all__ = [
-    "RECIPES",
-    "FineTuned",
-    "Scores",
-    "fine_tuned",
-    "longer_sentences",
-    "run_arm",
-    "scores",
-    "splits",
-]
+__all__ = ["RECIPES", "FineTuned", "fine_tuned", "run_arm"]
 
 RECIPES = {
     "full, handouts": FineTuning(),
@@ -42,98 +31,6 @@ RECIPES = {
 
 :meta hide-value:
 """
-
-
-@dataclass(frozen=True)
-class Scores:
-    """How good predictions are, beside always answering the most frequent label.
-
-    Attributes
-    ----------
-    loss : float
-        Mean cross-entropy in nats.
-    accuracy, majority : float
-        Share of sentences answered right, and of those whose label is the most frequent one.
-    macro_f1 : float
-        F1 of each class, averaged; a class never predicted counts zero.
-    recall : ndarray, shape (3,)
-        Share of each class that is found; nan for a class that does not occur.
-    confusion : ndarray of int, shape (3, 3)
-        Rows are true labels, columns predictions.
-    """
-
-    loss: float
-    accuracy: float
-    majority: float
-    macro_f1: float
-    recall: np.ndarray
-    confusion: np.ndarray
-
-
-def scores(logits: Tensor, labels: Tensor) -> Scores:
-    """Score predictions.
-
-    Parameters
-    ----------
-    logits : Tensor, shape (n, 3)
-    labels : Tensor of int64, shape (n,)
-
-    Raises
-    ------
-    ValueError
-        If there is nothing to score or the shapes do not fit.
-    """
-    if len(labels) == 0 or logits.shape != (len(labels), len(LABELS)):
-        raise ValueError(
-            f"expected logits (n, {len(LABELS)}) and n labels, got {tuple(logits.shape)} and "
-            f"{tuple(labels.shape)}"
-        )
-    every = range(len(LABELS))
-    true, predicted = labels.numpy(), logits.argmax(dim=1).numpy()
-    probabilities = logits.double().softmax(dim=1).numpy()
-    return Scores(
-        loss=log_loss(true, probabilities, labels=every),
-        accuracy=float((true == predicted).mean()),
-        majority=float(np.bincount(true).max() / len(true)),
-        macro_f1=f1_score(true, predicted, labels=every, average="macro", zero_division=0),
-        recall=recall_score(true, predicted, labels=every, average=None, zero_division=np.nan),
-        confusion=confusion_matrix(true, predicted, labels=every),
-    )
-
-
-def splits(seed: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The handouts' parts of the 800 sentences: 448 to train on, 192 to validate, 160 to test.
-
-    The rows keep the index of :func:`a3.verbal_arithmetic.verbal_arithmetic`.
-    """
-    rest, test = split(verbal_arithmetic(), 160, seed)
-    training, validation = split(rest, 0.3, seed, stratify=True)
-    return training, validation, test
-
-
-def longer_sentences(seed: int = 0) -> pd.DataFrame:
-    """Sentences of three, four and five numbers, 300 of each, with their labels.
-
-    Returns
-    -------
-    DataFrame
-        With the columns ``sentence``, ``label`` and ``numbers``; "three minus two minus two" first.
-    """
-    generator = np.random.default_rng(seed)
-    sentences = ["three minus two minus two"]
-    for numbers in (3, 4, 5):
-        while len(sentences) < 300 * (numbers - 2):
-            words = generator.choice(NUMBERS, numbers)
-            signs = generator.choice(["plus", "minus"], numbers - 1)
-            rest = (f" {sign} {word}" for sign, word in zip(signs, words[1:], strict=True))
-            sentences.append(words[0] + "".join(rest))
-    return pd.DataFrame(
-        {
-            "sentence": sentences,
-            "label": [label_of(value(sentence)) for sentence in sentences],
-            "numbers": [(len(sentence.split()) + 1) // 2 for sentence in sentences],
-        }
-    )
 
 
 @dataclass(frozen=True)

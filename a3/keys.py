@@ -126,7 +126,8 @@ def _describe(value: Any, home: str, seen: set[Any]) -> Any:
     if isinstance(value, dict):
         return [[_describe(part, home, seen) for part in item] for item in value.items()]
     if isinstance(value, Path):
-        return hashlib.sha256(value.read_bytes()).hexdigest()
+        state = value.stat()
+        return _file_digest(value, state.st_size, state.st_mtime_ns)
     if isinstance(value, ModuleType):
         return [value.__name__, _module_digest(value.__name__)]
     if is_dataclass(value) and not isinstance(value, type):
@@ -179,6 +180,12 @@ def _instructions(code: CodeType) -> Iterable[tuple[str, Any]]:
             yield instruction.opname, sorted(map(repr, value))
         elif instruction.opname not in ("EXTENDED_ARG", "NOP"):
             yield instruction.opname, value
+
+
+@cache
+def _file_digest(path: Path, size: int, changed: int) -> str:
+    """The digest of a file's contents, read again when its size or time of change differs."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @cache

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-__all__ = ["LABELS", "NUMBERS", "label", "read_sentences", "split", "value", "verbal_arithmetic"]
+__all__ = [
+    "LABELS",
+    "NUMBERS",
+    "label",
+    "longer_sentences",
+    "read_sentences",
+    "split",
+    "splits",
+    "value",
+    "verbal_arithmetic",
+]
 
 NUMBERS = tuple(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
@@ -99,6 +110,41 @@ def split(
     """
     labels = data["label"] if stratify else None
     return tuple(train_test_split(data, test_size=held_out, random_state=seed, stratify=labels))
+
+
+def splits(seed: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The handouts' parts of the 800 sentences: 448 to train on, 192 to validate, 160 to test.
+
+    The rows keep the index of :func:`verbal_arithmetic`.
+    """
+    rest, test = split(verbal_arithmetic(), 160, seed)
+    training, validation = split(rest, 0.3, seed, stratify=True)
+    return training, validation, test
+
+
+def longer_sentences(seed: int = 0) -> pd.DataFrame:
+    """Sentences of three, four and five numbers, 300 of each, with their labels.
+
+    Returns
+    -------
+    DataFrame
+        With the columns ``sentence``, ``label`` and ``numbers``; "three minus two minus two" first.
+    """
+    generator = np.random.default_rng(seed)
+    sentences = ["three minus two minus two"]
+    for numbers in (3, 4, 5):
+        while len(sentences) < 300 * (numbers - 2):
+            words = generator.choice(NUMBERS, numbers)
+            signs = generator.choice(["plus", "minus"], numbers - 1)
+            rest = (f" {sign} {word}" for sign, word in zip(signs, words[1:], strict=True))
+            sentences.append(words[0] + "".join(rest))
+    return pd.DataFrame(
+        {
+            "sentence": sentences,
+            "label": [label(value(sentence)) for sentence in sentences],
+            "numbers": [(len(sentence.split()) + 1) // 2 for sentence in sentences],
+        }
+    )
 
 
 def read_sentences(path: str | Path) -> pd.DataFrame:

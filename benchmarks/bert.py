@@ -24,7 +24,7 @@ from transformers import Trainer, TrainingArguments
 from a3.bert import load_classifier
 from a3.checkpoints import minilm
 from a3.fine_tuning import FineTuning, encode, features, fine_tune, fit_linear
-from a3.fine_tuning_runs import splits
+from a3.verbal_arithmetic import splits
 
 SETTINGS = FineTuning(epochs=1)
 

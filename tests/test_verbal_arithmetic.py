@@ -7,8 +7,10 @@ from a3.verbal_arithmetic import (
     LABELS,
     NUMBERS,
     label,
+    longer_sentences,
     read_sentences,
     split,
+    splits,
     value,
     verbal_arithmetic,
 )
@@ -106,3 +108,18 @@ def test_a_file_of_another_form_is_refused(tmp_path, content, message):
     file.write_text(content)
     with pytest.raises(ValueError, match=message):
         read_sentences(file)
+
+
+def test_the_three_parts_are_the_handouts():
+    training, validation, test = splits(0)
+    assert [len(part) for part in splits(0)] == [448, 192, 160]
+    assert len({*training.index, *validation.index, *test.index}) == 800
+    assert not splits(1)[2].index.equals(test.index)
+
+
+def test_longer_sentences_are_as_many_of_each_length():
+    table = longer_sentences()
+    assert table.numbers.value_counts().to_dict() == {3: 300, 4: 300, 5: 300}
+    assert table.iloc[0].tolist() == ["three minus two minus two", 0, 3]
+    assert table.equals(longer_sentences()) and not table.equals(longer_sentences(seed=1))
+    assert set(table.label) == {0, 1, 2}

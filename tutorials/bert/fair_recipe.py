@@ -22,9 +22,10 @@ from a3 import figures
 from a3.bert import load_classifier
 from a3.checkpoints import checkpoint
 from a3.fine_tuning import FineTuning, encode, features, fit_linear
-from a3.fine_tuning_runs import RECIPES, fine_tuned, scores, splits
+from a3.fine_tuning_runs import RECIPES, fine_tuned
+from a3.scores import scores
 from a3.sweeps import profile, run_all
-from a3.verbal_arithmetic import value, verbal_arithmetic
+from a3.verbal_arithmetic import splits, value, verbal_arithmetic
 
 full = profile() == "full"
 found = checkpoint("MathBERT")  # says which it is

@@ -25,9 +25,9 @@ from a3 import figures
 from a3.bert import load_classifier
 from a3.checkpoints import checkpoint
 from a3.fine_tuning import FineTuning, encode, features, fine_tune, fit_linear
-from a3.fine_tuning_runs import fine_tuned, splits
+from a3.fine_tuning_runs import fine_tuned
 from a3.sweeps import profile
-from a3.verbal_arithmetic import verbal_arithmetic
+from a3.verbal_arithmetic import splits, verbal_arithmetic
 
 full = profile() == "full"
 found = checkpoint("MathBERT")  # says which it is
@@ -60,7 +60,7 @@ optimizers = {  # whose steps change nothing
     name: torch.optim.AdamW(model.parameters(), lr=0.0, fused=True) for name, model in both.items()
 }
 times = {name: [] for name in both}
-for _ in range(9):
+for _ in range(5):
     for name, model in both.items():
         times[name].append(seconds(model.train(), optimizers[name]))
 for model in both.values():
@@ -283,7 +283,7 @@ assert 0.4 < measured * remains < 2.5
 
 with torch.random.fork_rng(), torch.no_grad():
     torch.manual_seed(0)
-    draws = torch.stack([BertModel.forward(frozen.train(), **batch.inputs)[1] for _ in range(16)])
+    draws = torch.stack([BertModel.forward(frozen.train(), **batch.inputs)[1] for _ in range(8)])
 noise = draws.var(dim=0).mean() / draws.mean(dim=0).var(dim=0).mean()
 assert noise > 0.01
 print(f"variance from dropout over that from the sentences: {noise:.2f}")

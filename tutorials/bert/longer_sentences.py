@@ -22,9 +22,9 @@ from sklearn.pipeline import make_pipeline
 
 from a3 import figures
 from a3.checkpoints import checkpoint
-from a3.fine_tuning_runs import fine_tuned, longer_sentences, splits
+from a3.fine_tuning_runs import fine_tuned
 from a3.sweeps import profile
-from a3.verbal_arithmetic import LABELS, verbal_arithmetic
+from a3.verbal_arithmetic import LABELS, longer_sentences, splits, verbal_arithmetic
 
 full = profile() == "full"
 found = checkpoint()  # says which

@@ -20,9 +20,9 @@ from scipy import stats
 from a3 import figures
 from a3.checkpoints import checkpoint
 from a3.error_grids import ErrorGrids
-from a3.fine_tuning_runs import fine_tuned, splits
+from a3.fine_tuning_runs import fine_tuned
 from a3.sweeps import profile
-from a3.verbal_arithmetic import LABELS, verbal_arithmetic
+from a3.verbal_arithmetic import LABELS, splits, verbal_arithmetic
 
 full = profile() == "full"
 found = checkpoint()  # says which

@@ -19,9 +19,10 @@ from a3 import figures
 from a3 import pretraining_runs as runs
 from a3.checkpoint_curves import checkpoint_curves
 from a3.checkpoints import HUB_CHECKPOINTS, checkpoint
+from a3.learning_curves import learning_curves, summary
 from a3.masked_language import Pretraining
 from a3.mathematical_english import number_words
-from a3.pretraining_runs import CORPORA, SIZES, summary
+from a3.pretraining_runs import CORPORA, SIZES
 from a3.side_by_side import SideBySide
 from a3.sweeps import profile
 
@@ -29,7 +30,7 @@ full = profile() == "full"
 seeds = (0, 1, 2, 3) if full else (0, 1)
 tiny = dict(pretraining=Pretraining(steps=3, tokens=60), tokens=3_000)
 brief = tiny | {"settings": SideBySide(steps=2, batch_size=4, draws=2)}
-curves = runs.learning_curves(seeds, **({} if full else brief))
+curves = learning_curves(seeds, **({} if full else brief))
 
 found = {name: checkpoint(name) for name in HUB_CHECKPOINTS}  # says which
 hub = {k: c.weights for k, c in found.items() if full and c.name == k}
@@ -94,9 +95,9 @@ ax.legend()
 # each. These are the first sentences of each text, and what they contain.
 
 short = {} if full else {"tokens": 3_000}
+read = {corpus: runs.corpus_text(corpus, seed=0, **short) for corpus in CORPORA[:-1]}
 rows = {}
-for corpus in CORPORA[:-1]:
-    text = runs.corpus_text(corpus, seed=0, **short)
+for corpus, text in read.items():
     words = [word for line in text for word in line]
     numbers = [line[i] for line in text for i in number_words(line)]
     rows[corpus] = {
@@ -126,9 +127,9 @@ texts.style
 left_out = runs.fold(0)
 asked = {*left_out.evaluation["sentence"]}
 assert len(asked) == 160 and not asked & {*left_out.training["sentence"]}
-for corpus in CORPORA[:-1]:
-    text = " / ".join(" ".join(s) for s in runs.corpus_text(corpus, seed=0, **short))
-    assert not any(f" {sentence} " in f" {text} " for sentence in asked)
+for text in read.values():
+    joined = f" {' / '.join(' '.join(sentence) for sentence in text)} "
+    assert not any(f" {sentence} " in joined for sentence in asked)
 
 # %%
 # **Mathematics less each of the others,** for the same pretrained seed, the same fifth and the same
