@@ -38,7 +38,7 @@ html: .venv/installed
 	@echo "Open file://$(CURDIR)/_build/html/index.html, or run: make serve"
 
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 serve: .venv/installed
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)

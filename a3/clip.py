@@ -117,7 +117,7 @@ class Clip:
         -----
         UserWarning
             If a caption is longer than the context (its end is cut), or has words that the small
-            CLIP never saw (they are left out).
+            CLIP does not know (they are left out).
         """
         return F.normalize(self.model.encode_text(self.tokenize(captions)), dim=1)
 

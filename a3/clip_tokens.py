@@ -46,6 +46,11 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.tokens) + 3
 
+    @property
+    def words(self) -> list[str]:
+        """What each token stands for, in the order of their numbers, which begin at 2."""
+        return [_tokenizer().decode([token]).strip() for token in self.tokens]
+
     def __call__(self, captions: Sequence[str], quiet: bool = False) -> Tensor:
         """Rows of numbers; a caption that is too long loses its end.
 
@@ -67,8 +72,7 @@ class Vocabulary:
         Warns
         -----
         UserWarning
-            If a caption is cut, or has words that were in no caption seen in training: they are
-            left out.
+            If a caption is cut, or has words that are not in the vocabulary: they are left out.
         """
         check_captions(captions)
         rows, cut, unknown = torch.zeros(len(captions), self.context, dtype=torch.long), [], []
@@ -76,9 +80,7 @@ class Vocabulary:
             codes = _tokenizer().encode(caption)
             known = [self._number[code] for code in codes if code in self._number]
             if not known:
-                raise ValueError(
-                    f"no word of the caption {caption!r} was in any caption seen in training"
-                )
+                raise ValueError(f"the small CLIP knows no word of the caption {caption!r}")
             if len(known) < len(codes):
                 strange = [code for code in codes if code not in self._number]
                 unknown.append(f"{_tokenizer().decode(strange).strip()!r} of {caption!r}")
@@ -87,10 +89,19 @@ class Vocabulary:
             known = [1, *known[: self.context - 2], len(self) - 1]
             row[: len(known)] = torch.tensor(known)
         if unknown and not quiet:
-            warnings.warn(f"never seen, left out: {'; '.join(unknown)}", stacklevel=2)
+            warnings.warn(f"unknown words, left out: {_first(unknown)}", stacklevel=2)
         if cut and not quiet:
-            warnings.warn(f"cut after {self.context - 2} tokens: {cut}", stacklevel=2)
+            warnings.warn(
+                f"cut after {self.context - 2} tokens: {_first(map(repr, cut))}", stacklevel=2
+            )
         return rows
+
+
+def _first(items: Iterable[str], shown: int = 5) -> str:
+    """The first of these, and how many more there are."""
+    items = [*items]
+    more = len(items) - shown
+    return "; ".join(items[:shown]) + (f"; and {more} more" if more > 0 else "")
 
 
 def check_captions(captions: Sequence[str]) -> None:

@@ -18,10 +18,12 @@ from a3.emoji import Emoji, caption_parts, draw_caption, load_emoji
 from a3.emoji_split import split, validation_split
 from a3.image_augmentation import Augmentation, augment
 from a3.training import CheckpointError, load, save
+from a3.word_vectors import word_vectors
 
 __all__ = ["SmallClip", "build", "normalised", "train_small_clip"]
 
 _SAVED_EVERY = 20  # seconds
+_EMBEDDING_STD = 0.02  # that open_clip draws embeddings with
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class SmallClip:
     learn_scale: bool = True
     augmentation: Augmentation | None = field(default_factory=Augmentation)
     rich_captions: bool = True  # drawn from all names, else the one name
+    word_vectors: bool = True  # tokens have a language model's vectors, fixed; else learned here
     seed: int = 0  # of the weights, the batches, the captions and the augmentation
 
     def __post_init__(self):
@@ -163,6 +166,24 @@ def build(settings: SmallClip, vocabulary: Vocabulary) -> nn.Module:
     return model.to(memory_format=torch.channels_last)
 
 
+def give_word_vectors(model: nn.Module, vocabulary: Vocabulary) -> None:
+    """Make each token's embedding what a language model makes of it, for good.
+
+    So a word has a place beside its like before any drawing comes with it.
+
+    Parameters
+    ----------
+    model : nn.Module
+        As :func:`build` gives it; changed in place.
+    vocabulary : Vocabulary
+    """
+    embedding = model.token_embedding.weight  # the first two and the last are no words
+    with torch.no_grad():
+        vectors = word_vectors(vocabulary.words, embedding.shape[1])
+        embedding[2:-1] = _EMBEDDING_STD * vectors
+    embedding.requires_grad_(False)
+
+
 def normalised(images: Tensor) -> Tensor:
     """Values from 0 to 1 as CLIP's image towers take them, (n, 3, h, w), channels last."""
     from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
@@ -191,8 +212,11 @@ class _Run:
         rows = seen.any(dim=1).nonzero().flatten()  # concepts to learn from
         self.images, self.seen = emoji.images[rows], seen[rows]
         self.concepts = [emoji.concepts[i] for i in rows.tolist()]
-        self.vocabulary = Vocabulary.of(caption_parts(self.concepts), settings.context)
+        words = emoji.concepts if settings.word_vectors else self.concepts
+        self.vocabulary = Vocabulary.of(caption_parts(words), settings.context)
         self.model = build(settings, self.vocabulary).train()
+        if settings.word_vectors:
+            give_word_vectors(self.model, self.vocabulary)
         groups = parameter_groups(self.model, settings.weight_decay)
         self.optimizer = torch.optim.AdamW(
             groups, settings.learning_rate, betas=(0.9, 0.98), fused=True

@@ -16,6 +16,7 @@ SETTINGS = SmallClip(
     steps=30,
     batch_size=16,
     augmentation=None,
+    word_vectors=False,
 )
 
 

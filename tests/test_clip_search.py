@@ -84,7 +84,7 @@ def test_what_cannot_be_done_is_said_in_one_line(folder, capsys, arguments, reas
 def test_notes_are_lines_not_warnings(folder, capsys, tmp_path):
     arguments = ["a red giraffe", "--images", str(folder), "--sheet", str(tmp_path / "s.png")]
     assert main(arguments) == 0
-    assert said(capsys) == ["note: never seen, left out: 'giraffe' of 'a red giraffe'"]
+    assert said(capsys) == ["note: unknown words, left out: 'giraffe' of 'a red giraffe'"]
 
 
 def test_options_that_make_no_sense_are_refused(folder, capsys):

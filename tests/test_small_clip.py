@@ -20,6 +20,7 @@ TINY = SmallClip(
     steps=6,
     batch_size=8,
     learning_rate=3e-3,
+    word_vectors=False,
 )
 
 
@@ -106,6 +107,31 @@ def test_a_few_emoji_are_learnt_by_heart(few):
         captions = model.encode_text(vocabulary(names), normalize=True)
     found = (captions @ images.T).argmax(dim=1) == torch.arange(len(rows))
     assert found.float().mean() > 0.6
+
+
+def test_word_vectors_stay_and_words_of_what_is_held_out_have_one(few, monkeypatch):
+    def vectors(words, dimensions):
+        assert dimensions == TINY.text_width and "cook" in words
+        return torch.arange(len(words), dtype=torch.float)[:, None].expand(-1, dimensions)
+
+    monkeypatch.setattr("a3.small_clip.word_vectors", vectors)
+    few = replace(few, concepts=(replace(few.concepts[0], name="cook"), *few.concepts[1:]))
+    seen = few_split(few).seen  # not the first
+    run = a3.small_clip._Run(replace(TINY, word_vectors=True), few, seen)
+    before = run.model.token_embedding.weight.clone()
+    number = run.vocabulary(["cook"])[0, 1]
+    assert (before[number] == 0.02 * (number - 2)).all(), "numbers of words begin at 2"
+    run.step(), run.step()
+    assert torch.equal(run.model.token_embedding.weight, before)
+
+
+def test_without_them_only_words_of_what_is_seen_are_known_and_learnt(few):
+    run = a3.small_clip._Run(TINY, few, few_split(few).seen)
+    before = run.model.token_embedding.weight.clone()
+    run.step(), run.step()
+    assert not torch.equal(run.model.token_embedding.weight, before)
+    with pytest.raises(ValueError, match="no word of the caption"):
+        run.vocabulary(["hovercraft"])
 
 
 def test_images_are_shown_at_the_size_of_the_model(few):

@@ -280,7 +280,7 @@ drawn = set()
 while len(drawn) < 500:
     parts = [v[torch.randint(len(v), (1,), generator=generator)] for v in GRAMMAR.values()]
     drawn.add(" ".join(filter(None, parts)))
-with warnings.catch_warnings(action="ignore"):  # of words that the small CLIP never saw
+with warnings.catch_warnings(action="ignore"):  # of words that the small CLIP does not know
     picks = (clips[0].encode_text(sorted(drawn)) @ galleries[0].T).argmax(dim=1)
 often = torch.bincount(picks, minlength=n)
 different, uniform = int((often > 0).sum()), n - n * (1 - 1 / n) ** len(picks)
