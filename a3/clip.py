@@ -19,12 +19,13 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from a3.backgrounds import on_white, trimmed
 from a3.clip_tokens import Vocabulary, check_captions
 from a3.hub import hub_reachable
-from a3.small_clip import SmallClip, build, normalised, train_small_clip
+from a3.small_clip import SmallClip, build, train_small_clip
 from a3.sweeps import profile, run_all
 
-__all__ = ["SMALL", "Clip", "as_clip", "load_model", "on_white", "small_clip", "small_clips"]
+__all__ = ["SMALL", "Clip", "as_clip", "load_model", "small_clip", "small_clips"]
 
 SMALL = "small"
 """The name that :func:`load_model` knows the small CLIP by."""
@@ -124,8 +125,6 @@ class Clip:
     def _pixels(self, images: Sequence[Image.Image] | Tensor) -> Tensor:
         """One batch as the tower takes it."""
         if isinstance(images, Tensor):
-            if images.shape[2:] == (self.image_size, self.image_size):
-                return normalised(images.float() / 255)
             images = [Image.fromarray(x.permute(1, 2, 0).numpy()) for x in images]
         pixels = torch.stack([self.preprocess(on_white(image)) for image in images])
         return pixels.contiguous(memory_format=torch.channels_last)
@@ -221,18 +220,13 @@ def as_clip(settings: SmallClip, run: dict) -> Clip:
     vocabulary = Vocabulary(run["tokens"], settings.context)
     model = build(settings, vocabulary).eval()
     model.load_state_dict(run["weights"])
-    preprocess = image_transform_v2(PreprocessCfg(size=settings.image_size), is_train=False)
+    to_pixels = image_transform_v2(PreprocessCfg(size=settings.image_size), is_train=False)
+
+    def preprocess(image: Image.Image) -> Tensor:
+        return to_pixels(trimmed(image))
+
     name = f"small CLIP (seed {settings.seed})"
     return Clip(name, model, preprocess, vocabulary, settings.image_size, settings.context)
-
-
-def on_white(image: Image.Image) -> Image.Image:
-    """An image as RGB, what is transparent in it as white."""
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
 
 
 def _known(name: str, pretrained: str) -> dict:

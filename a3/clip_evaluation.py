@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from a3.clip import Clip
-from a3.contrastive import Share, cosine_similarity, ranks, share, zero_shot_weights
+from a3.contrastive import cosine_similarity, zero_shot_weights
 from a3.emoji import Concept, Emoji
 from a3.emoji_split import STRATA, Split, stratum
+from a3.retrieval import Share, ranks, share
 
 __all__ = ["GROUP_TEMPLATES", "caption_features", "evaluate", "gallery"]
 
@@ -40,7 +41,7 @@ def evaluate(
     -------
     DataFrame
         A row for each ``task``, ``of`` ("things", "people", "flags" or "all") and ``k``, with
-        ``value``, ``low``, ``high``, ``n`` and ``chance`` as :class:`a3.contrastive.Share` has
+        ``value``, ``low``, ``high``, ``n`` and ``chance`` as :class:`a3.retrieval.Share` has
         them, and ``seeds``, the value of each seed.
 
     Raises

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageOps
 
-from a3.clip import SMALL, Clip, load_model, on_white
-from a3.contrastive import top_k
+from a3.backgrounds import on_white
+from a3.clip import SMALL, Clip, load_model
 from a3.image_folder import encode_folder, find_images, open_image
+from a3.retrieval import top_k
 from a3.training import CheckpointError
 
 __all__ = ["contact_sheet", "main", "rank_images"]

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from a3.clip import Clip
-from a3.contrastive import cosine_similarity, ranks
+from a3.contrastive import cosine_similarity
+from a3.retrieval import ranks
 
 __all__ = ["GRAMMAR", "Hunt", "Try"]
 

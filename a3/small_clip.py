@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from a3.backgrounds import trimmed_to
 from a3.clip_tokens import Vocabulary
-from a3.contrastive import contrastive_loss
+from a3.contrastive import contrastive_loss, supervised_contrastive_loss
 from a3.emoji import Emoji, caption_parts, draw_caption, load_emoji
 from a3.emoji_split import split, validation_split
 from a3.image_augmentation import Augmentation, augment
@@ -50,7 +51,7 @@ class SmallClip:
     learning_rate: float = 2e-3  # of AdamW, at its highest; > 0
     weight_decay: float = 0.2  # of matrices and filters
     warm_up: float = 0.05  # share of the steps
-    image_weight: float = 1.0  # of the loss between the two images of a concept
+    between_images: bool = True  # two images of a concept pick each other, too
     scale: float = 20.0  # logit scale at the start
     highest_scale: float = 100.0
     learn_scale: bool = True
@@ -75,12 +76,10 @@ def train_small_clip(
     r"""Train a small CLIP on the emoji that a split leaves to learn from.
 
     A step takes images of both artists for each of its concepts, or two random copies of one image
-    where only one hand may be seen, and a caption. With image features A and B and caption features
-    T the loss is
-
-    .. math:: \frac{L(A, T) + L(B, T)}{2} + w L(A, B)
-
-    where L is :func:`a3.contrastive.contrastive_loss` and w the weight of the images' own loss.
+    where only one hand may be seen, and a caption. Each of these three picks the other two among
+    all of the batch: :func:`a3.contrastive.supervised_contrastive_loss`. Without
+    ``between_images`` the loss is CLIP's, :func:`a3.contrastive.contrastive_loss`, averaged over
+    the two images.
 
     Parameters
     ----------
@@ -211,6 +210,8 @@ class _Run:
         self.settings = settings
         rows = seen.any(dim=1).nonzero().flatten()  # concepts to learn from
         self.images, self.seen = emoji.images[rows], seen[rows]
+        size = self.images.shape[-1]
+        self.images = trimmed_to(size, self.images.flatten(0, 1)).unflatten(0, (-1, 2))
         self.concepts = [emoji.concepts[i] for i in rows.tolist()]
         words = emoji.concepts if settings.word_vectors else self.concepts
         self.vocabulary = Vocabulary.of(caption_parts(words), settings.context)
@@ -246,18 +247,19 @@ class _Run:
         return normalised(images), self.vocabulary(captions, quiet=True)
 
     def loss(self, images: Tensor, captions: Tensor) -> Tensor:
-        """Of a batch: both images of each concept with its caption, and with each other."""
+        """Of a batch: each concept's two images and its caption pick each other."""
         scale = self.model.logit_scale.exp()
         T = self.model.encode_text(captions)  # (n, d)
-        A, B = self.model.encode_image(images).chunk(2)  # (n, d)
-        loss = (contrastive_loss(A, T, scale) + contrastive_loss(B, T, scale)) / 2
-        if self.settings.image_weight:
-            loss = loss + self.settings.image_weight * contrastive_loss(A, B, scale)
-        return loss
+        AB = self.model.encode_image(images)  # (2n, d)
+        if self.settings.between_images:
+            concepts = torch.arange(len(T)).repeat(3)
+            return supervised_contrastive_loss(torch.cat([AB, T]), concepts, scale)
+        A, B = AB.chunk(2)
+        return (contrastive_loss(A, T, scale) + contrastive_loss(B, T, scale)) / 2
 
     def step(self) -> None:
         """One step of AdamW."""
-        settings, done = self.settings, len(self.losses) / self.settings.steps
+        settings, done = self.settings, (len(self.losses) + 0.5) / self.settings.steps
         for group in self.optimizer.param_groups:
             group["lr"] = settings.learning_rate * _schedule(done, settings.warm_up)
         loss = self.loss(*self.batch())

@@ -10,7 +10,7 @@ from few_emoji import few_emoji
 from PIL import Image
 
 import a3.clip
-from a3.clip import Clip, load_model, on_white, small_clip, small_clips
+from a3.clip import Clip, load_model, small_clip, small_clips
 from a3.small_clip import SmallClip
 
 
@@ -65,14 +65,6 @@ def test_images_of_any_mode_are_taken(mode):
     image = as_pil(images())[0].convert("L" if mode == "I;16" else mode if mode != "LA" else "L")
     image = image.convert(mode) if mode in ("LA", "I;16") else image
     assert few_clip().encode_image([image]).isfinite().all()
-
-
-def test_what_is_transparent_is_white():
-    clear = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
-    assert np.array(on_white(clear)).min() == 255
-    palette = Image.new("P", (4, 4))
-    palette.info["transparency"] = 0
-    assert np.array(on_white(palette)).min() == 255
 
 
 def test_images_that_are_none_are_refused():

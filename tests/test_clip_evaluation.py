@@ -5,8 +5,8 @@ from few_emoji import few_emoji
 
 import a3.clip_evaluation
 from a3.clip_evaluation import caption_features, evaluate, gallery
-from a3.contrastive import share
 from a3.emoji_split import STRATA, Split
+from a3.retrieval import share
 
 
 @pytest.fixture

@@ -3,15 +3,11 @@ import math
 import pytest
 import torch
 from open_clip import ClipLoss
-from scipy import stats
 
 from a3.contrastive import (
     contrastive_loss,
     cosine_similarity,
-    ranks,
-    recall_at,
-    share,
-    top_k,
+    supervised_contrastive_loss,
     zero_shot_weights,
 )
 
@@ -105,53 +101,37 @@ def test_prompts_without_a_place_for_the_name_are_refused():
         zero_shot_weights(fake_encoder, [])
 
 
-def test_top_k_gives_the_best_first_and_no_more_than_there_are():
-    values, columns = top_k(torch.tensor([[0.1, 0.9, 0.5]]), 5)
-    assert columns.tolist() == [[1, 2, 0]] and values[0, 0] == 0.9
-    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
-        top_k(torch.ones(1, 3), 0)
+def test_the_supervised_loss_is_its_equation():
+    X, groups, scale = features(7, 4), torch.tensor([0, 1, 0, 2, 1, 0, 3]), 3.0
+    s = cosine_similarity(X, X)
+    terms = []
+    for i, group in enumerate(groups.tolist()):
+        others = [j for j in range(7) if j != i]
+        picked = [p for p in others if groups[p] == group]
+        total = sum(math.exp(scale * s[i, j]) for j in others)
+        each = [math.log(math.exp(scale * s[i, p]) / total) for p in picked]
+        terms += [-sum(each) / len(each)] if each else []
+    assert len(terms) == 5, "two are alone in their groups"
+    expected = sum(terms) / len(terms)
+    assert supervised_contrastive_loss(X, groups, scale).item() == pytest.approx(expected)
 
 
-def test_ranks_count_from_one_and_ties_are_lost():
-    similarities = torch.tensor([[0.9, 0.1, 0.5], [0.9, 0.1, 0.5], [0.2, 0.2, 0.2]])
-    assert ranks(similarities, torch.tensor([0, 1, 1])).tolist() == [1, 3, 3]
+def test_the_gradient_of_the_supervised_loss_is_that_of_finite_differences():
+    X, scale = features(6, 3).requires_grad_(), torch.tensor(2.0, dtype=torch.double)
+    groups = torch.tensor([0, 1, 2]).repeat(2)
+    assert torch.autograd.gradcheck(
+        lambda X, t: supervised_contrastive_loss(X, groups, t), (X, scale.requires_grad_())
+    )
 
 
-def test_targets_that_are_not_there_are_refused():
-    with pytest.raises(ValueError, match="expected a target for each of 2 rows"):
-        ranks(torch.ones(2, 3), torch.tensor([0]))
-    with pytest.raises(ValueError, match="targets must be columns, 0 to 2, got"):
-        ranks(torch.ones(2, 3), torch.tensor([0, 3]))
+def test_features_that_tell_nothing_cost_log_of_all_the_others():
+    loss = supervised_contrastive_loss(torch.ones(6, 3), torch.tensor([0, 0, 1, 1, 2, 2]), 20.0)
+    assert loss.item() == pytest.approx(math.log(5))
 
 
-@pytest.mark.parametrize(("count", "n"), [(0, 10), (7, 20), (299, 299)])
-def test_the_interval_is_wilsons(count, n):
-    hits = torch.arange(n) < count
-    expected = stats.binomtest(count, n).proportion_ci(method="wilson")
-    got = share(hits, 0.1)
-    assert got.value == pytest.approx(count / n) and got.n == n and got.chance == 0.1
-    assert got.low == pytest.approx(expected.low, abs=1e-7)
-    assert got.high == pytest.approx(expected.high, abs=1e-7)
-
-
-def test_seeds_are_not_further_trials():
-    hits = torch.rand(50, generator=torch.Generator().manual_seed(0)) < 0.4
-    assert share(hits.expand(3, 50), 0.0) == pytest.approx(share(hits, 0.0))
-
-
-def test_shares_of_nothing_are_refused():
-    with pytest.raises(ValueError, match="expected at least one trial, got none"):
-        share(torch.zeros(0), 0.5)
-    with pytest.raises(ValueError, match="level must lie between 0 and 1, got 1"):
-        share(torch.ones(3), 0.5, level=1)
-
-
-def test_recall_counts_ranks_up_to_k():
-    recall = recall_at(torch.tensor([1, 2, 5, 6]), 5, gallery=20)
-    assert recall.value == 0.75 and recall.chance == 0.25 and recall.n == 4
-    assert recall.low < 0.75 < recall.high
-    assert recall_at(torch.tensor([1]), 5, gallery=3).chance == 1
-    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
-        recall_at(torch.tensor([1]), 0, gallery=3)
-    with pytest.raises(ValueError, match="a rank of 9 in a gallery of 3"):
-        recall_at(torch.tensor([9]), 1, gallery=3)
+def test_groups_that_are_none_are_refused():
+    with pytest.raises(ValueError, match="expected a group of two at least"):
+        supervised_contrastive_loss(features(3, 2), torch.arange(3), 1.0)
+    for X, groups in ((features(3, 2), torch.arange(2)), (features(3, 2)[0], torch.zeros(2))):
+        with pytest.raises(ValueError, match=r"expected shapes \(n, d\) and \(n,\), got"):
+            supervised_contrastive_loss(X, groups, 1.0)

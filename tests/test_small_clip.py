@@ -6,7 +6,7 @@ from few_emoji import few_emoji
 
 import a3.small_clip
 from a3.clip_tokens import Vocabulary
-from a3.contrastive import contrastive_loss
+from a3.contrastive import contrastive_loss, supervised_contrastive_loss
 from a3.emoji_split import Split
 from a3.small_clip import SmallClip, build, normalised, parameter_groups, train_small_clip
 from a3.training import CheckpointError, load
@@ -170,17 +170,18 @@ def test_a_concept_comes_with_two_images_of_its_own(few):
     assert 0.6 < differ < 1, "two hands where both may be seen, else one image twice"
 
 
-@pytest.mark.parametrize("weight", [0.0, 0.7])
-def test_the_loss_is_its_equation(few, weight):
-    settings = replace(TINY, image_weight=weight)
-    run = a3.small_clip._Run(settings, few, few_split(few).seen)
+def test_the_loss_is_that_of_what_belongs_together(few):
+    run = a3.small_clip._Run(TINY, few, few_split(few).seen)
     run.model.eval()
     with torch.no_grad():
         images, captions = run.batch()
         scale, T = run.model.logit_scale.exp(), run.model.encode_text(captions)
         A, B = run.model.encode_image(images).chunk(2)
+        each = torch.arange(len(T)).repeat(3)
+        expected = supervised_contrastive_loss(torch.cat([A, B, T]), each, scale)
+        torch.testing.assert_close(run.loss(images, captions), expected)
+        run.settings = replace(TINY, between_images=False)
         expected = (contrastive_loss(A, T, scale) + contrastive_loss(B, T, scale)) / 2
-        expected += weight * contrastive_loss(A, B, scale)
         torch.testing.assert_close(run.loss(images, captions), expected)
 
 
@@ -227,7 +228,7 @@ def test_the_scale_is_learnt_and_kept_in_bounds():
 
 def test_a_loss_that_is_not_finite_stops_the_run(monkeypatch):
     monkeypatch.setattr(
-        "a3.small_clip.contrastive_loss", lambda X, Y, s: (X.sum() + Y.sum()) * s / 0
+        "a3.small_clip.supervised_contrastive_loss", lambda X, groups, s: X.sum() * s / 0
     )
     with pytest.raises(
         FloatingPointError, match="the loss is .* lower the learning rate, now 0.003"

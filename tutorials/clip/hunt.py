@@ -27,11 +27,12 @@ from PIL import Image
 from a3 import figures
 from a3.clip import load_model
 from a3.clip_search import main
-from a3.contrastive import cosine_similarity, ranks, top_k
+from a3.contrastive import cosine_similarity
 from a3.emoji import CREDITS, load_emoji
 from a3.emoji_split import split
 from a3.hunt import GRAMMAR, Hunt
 from a3.image_folder import encode_folder, find_images
+from a3.retrieval import ranks, top_k
 
 emoji = load_emoji(progress=False)
 animals = torch.tensor(

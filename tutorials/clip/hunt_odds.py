@@ -19,10 +19,10 @@ from scipy.stats import spearmanr
 from a3 import figures
 from a3.clip import load_model, small_clips
 from a3.clip_evaluation import caption_features
-from a3.contrastive import ranks, share, top_k
 from a3.emoji import load_emoji
 from a3.emoji_split import split
 from a3.hunt import GRAMMAR, Hunt
+from a3.retrieval import ranks, share, top_k
 from a3.small_clip import SmallClip
 from a3.sweeps import profile
 

@@ -20,9 +20,10 @@ import torch
 from a3 import figures
 from a3.clip import small_clips
 from a3.clip_evaluation import caption_features, gallery
-from a3.contrastive import contrastive_loss, cosine_similarity, ranks
+from a3.contrastive import contrastive_loss, cosine_similarity
 from a3.emoji import load_emoji
 from a3.emoji_split import split, stratum
+from a3.retrieval import ranks
 from a3.small_clip import SmallClip, train_small_clip
 from a3.sweeps import profile, run_all
 

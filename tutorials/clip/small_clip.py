@@ -20,10 +20,11 @@ from a3 import figures
 from a3.clip import small_clips
 from a3.clip_evaluation import caption_features, evaluate, gallery
 from a3.clip_tokens import Vocabulary
-from a3.contrastive import cosine_similarity, ranks, share, top_k
+from a3.contrastive import cosine_similarity
 from a3.emoji import ARTISTS, CREDITS, draw_caption, load_emoji
 from a3.emoji_split import STRATA, kinds, split, stratum
 from a3.image_augmentation import augment
+from a3.retrieval import ranks, share, top_k
 from a3.small_clip import SmallClip, train_small_clip
 from a3.sweeps import profile, run_all
 

@@ -21,11 +21,13 @@ from PIL import Image
 from torch.nn import functional as F
 
 from a3 import figures
-from a3.clip import load_model, on_white, small_clip, small_clips
+from a3.backgrounds import on_white
+from a3.clip import load_model, small_clip, small_clips
 from a3.clip_evaluation import gallery
-from a3.contrastive import cosine_similarity, ranks, share, top_k, zero_shot_weights
+from a3.contrastive import cosine_similarity, zero_shot_weights
 from a3.emoji import CREDITS, TEMPLATES, load_emoji
 from a3.emoji_split import split, stratum
+from a3.retrieval import ranks, share, top_k
 from a3.small_clip import SmallClip
 from a3.sweeps import profile
 
