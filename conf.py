@@ -48,7 +48,7 @@ sphinx_gallery_conf = {
     "ignore_repr_types": r"matplotlib",
     "image_scrapers": ("book.save_figures",),
     "reset_modules": ("matplotlib",),
-    "within_subsection_order": "FileNameSortKey",  # four_runs trains for words
+    "within_subsection_order": "book.ReadingOrder",
     "doc_module": ("a3",),
     "remove_config_comments": True,
     "show_memory": False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from a3.image_augmentation import Augmentation, augment
 from a3.training import CheckpointError, load, save
 from a3.word_vectors import word_vectors
 
-__all__ = ["SmallClip", "build", "normalised", "train_small_clip"]
+__all__ = ["ABLATIONS", "SmallClip", "build", "normalised", "train_small_clip"]
 
 _SAVED_EVERY = 20  # seconds
 _EMBEDDING_STD = 0.02  # that open_clip draws embeddings with
@@ -68,6 +68,22 @@ class SmallClip:
         for name in ("learning_rate", "scale"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+
+
+_SHORT = SmallClip(image_size=32, batch_size=48, steps=300)
+ABLATIONS = {
+    "as it is": _SHORT,
+    "batch of 16, as many images": replace(_SHORT, batch_size=16, steps=3 * _SHORT.steps),
+    "no augmentation": replace(_SHORT, augmentation=None),
+    "bare names as captions": replace(_SHORT, rich_captions=False),
+    "word vectors learned here": replace(_SHORT, word_vectors=False),
+    "scale fixed at 1": replace(_SHORT, scale=1.0, learn_scale=False),
+    "CLIP's loss alone": replace(_SHORT, between_images=False),
+}
+"""Short runs that differ from the first in one thing each.
+
+:meta hide-value:
+"""
 
 
 def train_small_clip(

@@ -10,6 +10,8 @@ Freshness
 Timings
     The seconds that each executed page took are kept in ``_build/timings.json``. An executed page
     that ran nothing, or in no time, fails the build.
+Order
+    Scripts run in reading order.
 Figures
     Each figure is saved for light and for dark pages: here for scripts, in ``chapter_figures.py``
     for chapters. A figure without alternative text fails the build.
@@ -23,6 +25,7 @@ import html
 import json
 import os
 import platform
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -38,6 +41,25 @@ from a3.keys import code_digest
 
 ROOT = Path(__file__).parents[2]
 NO_TIME = 1e-3  # seconds; a page that takes less has run nothing worth showing
+
+
+class ReadingOrder:
+    """Tutorials run in the order in which their part's introduction lists them.
+
+    The page that explains a training run is then the one that waits for it.
+    """
+
+    def __init__(self, folder):
+        part = Path(folder).name
+        chapters = (path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))
+        self.listed = re.findall(rf"^tutorials/{part}/(\w+)$", "\n".join(chapters), re.MULTILINE)
+
+    def __repr__(self):  # a setting of the gallery: must be the same in every build
+        return type(self).__name__
+
+    def __call__(self, file):
+        place = {name: number for number, name in enumerate(self.listed)}
+        return place.get(Path(file).stem, len(place)), file
 
 
 class BookError(SphinxError):
