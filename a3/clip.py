@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from typing import Any
 
 import torch
 from PIL import Image
@@ -25,7 +26,15 @@ from a3.hub import hub_reachable
 from a3.small_clip import SmallClip, build, train_small_clip
 from a3.sweeps import profile, run_all
 
-__all__ = ["SMALL", "Clip", "as_clip", "load_model", "small_clip", "small_clips"]
+__all__ = [
+    "SMALL",
+    "Clip",
+    "as_clip",
+    "load_model",
+    "small_clip",
+    "small_clip_runs",
+    "small_clips",
+]
 
 SMALL = "small"
 """The name that :func:`load_model` knows the small CLIP by."""
@@ -191,6 +200,19 @@ def small_clip(seed: int = 0) -> Clip:
 
 
 def small_clips(settings: Iterable[SmallClip], held_out: str = "test") -> list[Clip]:
+    """Small CLIPs trained with each of the settings; see :func:`small_clip_runs`.
+
+    Returns
+    -------
+    list of Clip
+        In the order of ``settings``.
+    """
+    settings = [*settings]
+    runs = small_clip_runs(settings, held_out)
+    return [as_clip(each, run) for each, run in zip(settings, runs, strict=True)]
+
+
+def small_clip_runs(settings: Iterable[SmallClip], held_out: str = "test") -> list[dict[str, Any]]:
     """Train a small CLIP with each of the settings, one a core; what was trained before is kept.
 
     With ``A3_PROFILE=quick`` each takes a few steps only.
@@ -203,14 +225,12 @@ def small_clips(settings: Iterable[SmallClip], held_out: str = "test") -> list[C
 
     Returns
     -------
-    list of Clip
-        In the order of ``settings``.
+    list of dict
+        What :func:`a3.small_clip.train_small_clip` returns, in the order of ``settings``.
     """
-    settings = [*settings]
     if profile() == "quick":
         settings = [replace(each, steps=_QUICK_STEPS) for each in settings]
-    runs = run_all(train_small_clip, [{"settings": s, "held_out": held_out} for s in settings])
-    return [as_clip(each, run) for each, run in zip(settings, runs, strict=True)]
+    return run_all(train_small_clip, [{"settings": s, "held_out": held_out} for s in settings])
 
 
 def as_clip(settings: SmallClip, run: dict) -> Clip:
