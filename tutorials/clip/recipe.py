@@ -42,11 +42,15 @@ TESTS = {
 }
 
 
-def found(clip, things, captions):  # whether the right drawing is among the first five, (n,)
+def features(clip, things, captions):  # of captions and of drawings not seen, (n, d) each
     named = [emoji.concepts[i] for i in things.tolist()]
-    texts = caption_features(clip, named, captions)
-    images = clip.encode_image(gallery(emoji, held_out, things))
-    return (ranks(cosine_similarity(texts, images), torch.arange(len(things))) <= 5).float()
+    drawings = gallery(emoji, held_out, things)
+    return caption_features(clip, named, captions), clip.encode_image(drawings)
+
+
+def found(clip, things, captions):  # whether the right drawing is among the first five, (n,)
+    similarity = cosine_similarity(*features(clip, things, captions))
+    return (ranks(similarity, torch.arange(len(things))) <= 5).float()
 
 
 hits = {
@@ -233,7 +237,7 @@ for name in ("as it is", "no augmentation", "bare names as captions"):
 # :doc:`which wrong pairs are pushed <contrastive_loss>`.
 
 flat = ablated["scale fixed at 1"]
-s = cosine_similarity(caption_features(flat, named, "name"), flat.encode_image(drawings))
+s, target = cosine_similarity(*features(flat, across, "name")), torch.arange(len(across))
 assert torch.equal(ranks(s, target), ranks(20 * s.double(), target))
 
 # %%
@@ -258,7 +262,7 @@ assert torch.equal(ranks(s, target), ranks(20 * s.double(), target))
 
 scales = torch.logspace(0, 2, 100)
 for clip in small_clips([SmallClip(seed=seed) for seed in range(3)]):
-    texts, images = caption_features(clip, named, "description"), clip.encode_image(drawings)
+    texts, images = features(clip, across, "description")
     losses = torch.stack([contrastive_loss(images, texts, scale) for scale in scales])
     best, learned = scales[losses.argmin()].item(), clip.logit_scale
     print(f"{clip.name}: learned {learned:.1f}, best {best:.1f}, ratio {learned / best:.1f}")
