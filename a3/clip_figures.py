@@ -38,7 +38,7 @@ def similarity_matrix(similarity: Tensor, images: Sequence[Any], captions: Seque
         alt=f"""{n} captions by {n} images, with the cosine similarity in each square. In {right} of
         the rows the largest is on the diagonal, where caption and image belong together.""",
     )
-    ax.imshow(similarity, cmap="cividis", aspect="auto")
+    ax.imshow(similarity.numpy(), cmap="cividis", aspect="auto")
     middle = (similarity.min() + similarity.max()) / 2
     for row in range(n):
         best = int(similarity[row].argmax())

@@ -21,7 +21,8 @@ def pictures():
 
 def test_each_caption_frames_its_best_image():
     similarity = torch.tensor([[0.9, 0.1, 0.2], [0.3, 0.1, 0.8], [0.0, 0.5, 0.6]])
-    figure = similarity_matrix(similarity, pictures()[:3].permute(0, 2, 3, 1), ["a", "b", "c"])
+    shown = pictures()[:3].permute(0, 2, 3, 1).numpy()
+    figure = similarity_matrix(similarity, shown, ["a", "b", "c"])
     ax = figure.axes[0]
     frames = [p for p in ax.patches if isinstance(p, Rectangle)]
     assert [round(p.get_x() + 0.47) for p in frames] == [0, 2, 2]
@@ -34,7 +35,7 @@ def test_the_best_five_names_and_where_the_right_one_is():
     clip, names = few_clip(), [concept.name for concept in few_emoji().concepts]
     weights = zero_shot_weights(clip.encode_text, names, ["{}"])
     truth = names[:8]
-    shown = pictures().permute(0, 2, 3, 1)
+    shown = pictures().permute(0, 2, 3, 1).numpy()
     figure, places = top_five(clip, pictures(), shown, weights, names, truth)
     order = (clip.encode_image(pictures()) @ weights.T).argsort(dim=1, descending=True)
     expected = [min(5, order[i].tolist().index(i)) for i in range(8)]
