@@ -2,8 +2,7 @@ r"""
 A loss over a batch of pairs
 ============================
 
-After this page you can write CLIP's loss and its gradient, check both, and say what the loss cannot
-reach when two captions of a batch fit one image.
+After this page you can write CLIP's loss and its gradient, and check both.
 
 Ten images and their captions, made up, one a row and one a column. Left: how similar their
 features are. Then minus the gradient with respect to each similarity, divided by the scale: each
@@ -11,16 +10,12 @@ pair is pulled together (diagonal), every other combination is pushed apart. At 
 pushed nearly alike, at a high one only those that come too close.
 """
 
-import numpy as np
-import pandas as pd
 import torch
 from open_clip import ClipLoss
 from torch.nn import functional as F
 
 from a3 import figures
 from a3.contrastive import contrastive_loss, cosine_similarity
-from a3.emoji import ARTISTS, draw_caption, load_emoji
-from a3.emoji_split import kinds
 
 
 def made_up_pairs(n, d, noise, seed):
@@ -164,72 +159,6 @@ print(f"by hand and by autograd: {apart:.0e} apart")
 # %%
 # .. solution-end::
 #
-# Two captions for one image
-# --------------------------
-#
-# The loss counts every other caption of a batch as wrong. If :math:`c_i` pairs of it have the same
-# caption as pair :math:`i`, the others are :term:`false negatives <false negative>`. Their columns
-# are equal, so :math:`P_{ii} \le 1/c_i`. And their captions are one query with :math:`c_i`
-# targets, on which the mean of :math:`-\ln Q` is at least :math:`\ln c_i`, since
-# the logarithm is concave. So
-#
-# .. math::
-#    :label: contrastive-floor
-#
-#    L \ge \frac1n \sum_{i=1}^n \ln c_i ,
-#
-# and the same with equal images in place of equal captions. The table has this floor for batches
-# of emoji: captions as training draws them, captions that only name the subgroup or the group, and
-# drawings of either artist that are the same in every pixel. *Of a kind* is another matter, the
-# share of pairs with a variant of the same thing in the batch, as :func:`a3.emoji_split.kinds`
-# finds them.
-
-emoji = load_emoji(progress=False)
-kind = kinds(emoji)
-drawings = [
-    [hash(image.numpy().tobytes()) for image in of] for of in emoji.images.unbind(1)
-]
-
-
-def floor(labels):
-    _, which, c = np.unique(labels, return_inverse=True, return_counts=True)
-    return np.log(c[which]).mean()
-
-
-def floors_of_a_batch(n, generator):
-    rows = torch.randperm(len(emoji.concepts), generator=generator)[:n]
-    concepts = [emoji.concepts[row] for row in rows.tolist()]
-    floors = {
-        "captions": floor([draw_caption(each, generator) for each in concepts]),
-        "subgroups": floor([each.subgroup for each in concepts]),
-        "groups": floor([each.group for each in concepts]),
-    }
-    for artist, same in zip(ARTISTS, drawings, strict=True):
-        floors[artist] = floor([same[row] for row in rows.tolist()])
-    _, which, c = kind[rows].unique(return_inverse=True, return_counts=True)
-    return floors | {"of a kind": (c[which] > 1).double().mean().item()}
-
-
-generator, rows = torch.Generator().manual_seed(0), []
-for n in (96, 512, len(emoji.concepts)):
-    draws = pd.DataFrame([floors_of_a_batch(n, generator) for _ in range(5)])
-    rows.append({"n": n, "ln n": np.log(n), **draws.mean()})
-table = pd.DataFrame(rows)
-groups = [each.group for each in emoji.concepts]
-X = F.one_hot(torch.tensor(np.unique(groups, return_inverse=True)[1])).double()
-assert abs(contrastive_loss(X, X, 100) - floor(groups)) < 1e-6  # the floor is reached
-assert (table["ln n"] - table["groups"] <= np.log(len(set(groups)))).all()
-assert (table["captions"] < 0.05).all() and (table["subgroups"] > 0.5).all()
-assert (table[[*ARTISTS]] < 0.1).all(axis=None) and table["of a kind"].iloc[-1] > 0.2
-table.style.hide().format(precision=3)
-
-# %%
-# Captions as drawn cost next to nothing, and so do equal drawings. With group names alone,
-# :math:`\ln n - L` cannot exceed the entropy of the groups, however large the batch. A floor by
-# itself does no harm. What can is the last column: a caption that reads differently and yet nearly
-# fits. Off the diagonal every :math:`G_{ij}` is positive, so the loss pushes such a caption away,
-# and there is no floor to stop it.
-#
 # .. admonition:: Where this differs
 #    :class: differs
 #
@@ -244,9 +173,9 @@ table.style.hide().format(precision=3)
 #
 # CLIP's loss is the cross-entropy of picking partners in a batch, both ways,
 # :eq:`contrastive-loss`. Its gradient is softmax minus identity, :eq:`contrastive-gradient`, with
-# nothing along a feature, :eq:`contrastive-normalization`. Equal captions put a floor under it,
-# :eq:`contrastive-floor`. :doc:`temperature` says what the scale does, and :doc:`batch_size` what
-# the loss measures.
+# nothing along a feature, :eq:`contrastive-normalization`. :doc:`temperature` says what the scale
+# does, :doc:`batch_size` what the loss measures, and :doc:`false_negatives` what happens if two
+# captions of a batch fit one image.
 #
 # Exercises
 # ---------
@@ -281,27 +210,33 @@ for step in range(100):
 # %%
 # .. solution-end::
 #
-# .. exercise-start:: Only the group
-#    :label: contrastive-groups
+# .. exercise-start:: One pair
+#    :label: contrastive-one-pair
 #
-# *Medium.* Show that the floor is :math:`\ln n - H`, with the entropy :math:`H` of the captions'
-# shares of the batch. What does that say about training on nine group names?
+# *Medium.* For a batch of two pairs write the loss as a function of one number. When does a model
+# that confuses the two images still have a small loss?
 #
 # .. exercise-end::
 #
-# .. solution-start:: contrastive-groups
-#    :label: contrastive-groups-answer
+# .. solution-start:: contrastive-one-pair
+#    :label: contrastive-one-pair-answer
 #    :class: dropdown
 #
-# A caption of :math:`c` pairs has the share :math:`p = c/n`, and :math:`\ln c = \ln n + \ln p`.
-# The mean over pairs weights each caption by :math:`p`, so the mean of :math:`\ln p` is
-# :math:`-H`. A larger batch raises floor and :math:`\ln n` together: there are at most
-# :math:`H \le \ln 9` nats to learn from.
+# With :math:`\sigma(u) = 1 / (1 + e^{-u})`, the first image's :math:`P_{11}` is
+# :math:`\sigma(\tau (s_{11} - s_{12}))`. So each of the four picks costs
+# :math:`\ln (1 + e^{-\tau \Delta})` for its own margin :math:`\Delta`. If all four are equal, the
+# loss is a function of :math:`\tau \Delta`. A small loss needs margins beyond :math:`1 / \tau` on
+# average only: one confused pick costs about :math:`\tau |\Delta| / 4`, and the others may be
+# right.
 
-p = pd.Series(groups).value_counts(normalize=True)
-H = -(p * np.log(p)).sum()
-assert np.isclose(floor(groups), np.log(len(groups)) - H) and H <= np.log(9)
-print(f"H = {H:.3f} nats of at most {np.log(9):.3f}; floor {floor(groups):.3f}")
+S = torch.tensor([[0.6, 0.5], [0.3, 0.2]], dtype=torch.double)  # the second image is confused
+margins = torch.stack([S[0, 0] - S[0, 1], S[1, 1] - S[1, 0], S[0, 0] - S[1, 0], S[1, 1] - S[0, 1]])
+by_margins = F.softplus(-14.0 * margins).mean()
+own = torch.arange(2)
+by_picks = (F.cross_entropy(14.0 * S, own) + F.cross_entropy(14.0 * S.T, own)) / 2
+assert torch.allclose(by_margins, by_picks)
+costs = ", ".join(f"{cost:.2f}" for cost in F.softplus(-14.0 * margins).tolist())
+print(f"the four picks cost {costs} nats; the loss is {by_picks:.2f}")
 
 # %%
 # .. solution-end::
