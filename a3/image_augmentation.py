@@ -23,6 +23,7 @@ class Augmentation:
     strength: float = 0.3  # factor on the ink, what white lacks, is 1 plus or minus this
     saturation: float = 0.5  # factor on its distance to grey is 1 plus or minus this
     hue: float = 20.0  # degrees on the wheel of colours, either way
+    mirrored: float = 0.5  # share of the copies that have left and right exchanged
     outline: float = 6.0  # factor on the ink added at edges, at most; half of the copies have none
 
 
@@ -32,7 +33,7 @@ def augment(
     augmentation: Augmentation | None = None,
     size: int | None = None,
 ) -> Tensor:
-    """Each image turned, stretched, shifted, recoloured and outlined at random.
+    """Each image turned, stretched, mirrored, shifted, recoloured and outlined at random.
 
     Parameters
     ----------
@@ -50,12 +51,13 @@ def augment(
     """
     a, n = augmentation or Augmentation(), len(images)
     height, width = (size, size) if size else images.shape[2:]
-    draw = torch.rand(n, 11, generator=generator)
+    draw = torch.rand(n, 12, generator=generator)
     u = (2 * draw - 1).unbind(1)  # from -1 to 1
 
     angle = u[0] * math.radians(a.rotation)
     low, high = a.scale
     across, down = (1 / (low + (high - low) * draw[:, i]) for i in (1, 2))
+    across = torch.where(draw[:, 11] < a.mirrored, -across, across)
     cos, sin = angle.cos(), angle.sin()
     rotate = torch.stack([cos, -sin, sin, cos], 1).view(n, 2, 2)
     one, zero = torch.ones(n), torch.zeros(n)

@@ -3,7 +3,15 @@ import torch
 from a3.image_augmentation import Augmentation, augment
 
 NONE = Augmentation(
-    rotation=0, scale=(1, 1), shear=0, shift=0, strength=0, saturation=0, hue=0, outline=0
+    rotation=0,
+    scale=(1, 1),
+    shear=0,
+    shift=0,
+    strength=0,
+    saturation=0,
+    hue=0,
+    mirrored=0,
+    outline=0,
 )
 
 
@@ -46,6 +54,13 @@ def test_a_scale_of_one_half_makes_things_half_as_large():
     square[..., 8:24, 8:24] = 0
     small = augment(square, generator(), only(scale=(0.5, 0.5)))
     assert abs((1 - small).sum() / (1 - square).sum() - 0.25) < 0.02
+
+
+def test_the_share_asked_for_is_mirrored():
+    copies = augment(images(1).expand(200, -1, -1, -1), generator(), only(mirrored=0.25))
+    same, flipped = ((copies - of).abs().amax(dim=(1, 2, 3)) < 1e-5 for of in (
+        images(1), images(1).flip(3)))  # fmt: skip
+    assert (same ^ flipped).all() and 0.15 < flipped.float().mean() < 0.35
 
 
 def test_turning_the_hue_keeps_greys_and_brightness():
