@@ -23,6 +23,7 @@ class Augmentation:
     strength: float = 0.3  # factor on the ink, what white lacks, is 1 plus or minus this
     saturation: float = 0.5  # factor on its distance to grey is 1 plus or minus this
     hue: float = 20.0  # degrees on the wheel of colours, either way
+    grey: float = 0.1  # share of the copies that lose their colours
     mirrored: float = 0.5  # share of the copies that have left and right exchanged
     outline: float = 6.0  # factor on the ink added at edges, at most; half of the copies have none
 
@@ -51,7 +52,7 @@ def augment(
     """
     a, n = augmentation or Augmentation(), len(images)
     height, width = (size, size) if size else images.shape[2:]
-    draw = torch.rand(n, 12, generator=generator)
+    draw = torch.rand(n, 13, generator=generator)
     u = (2 * draw - 1).unbind(1)  # from -1 to 1
 
     angle = u[0] * math.radians(a.rotation)
@@ -68,7 +69,8 @@ def augment(
     grid = F.affine_grid(theta, [n, 3, height, width], align_corners=False)
     ink = F.grid_sample(1 - images, grid, align_corners=False)  # none from outside
 
-    colours = _colours(u[7] * math.radians(a.hue), 1 + a.saturation * u[8])
+    saturation = torch.where(draw[:, 12] < a.grey, 0.0, 1 + a.saturation * u[8])
+    colours = _colours(u[7] * math.radians(a.hue), saturation)
     colours = colours * (1 + a.strength * u[9])[:, None, None]
     ink = (colours @ ink.flatten(2)).view_as(ink)
     if a.outline:

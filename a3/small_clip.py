@@ -46,7 +46,7 @@ class SmallClip:
     features: int = 128  # d, the dimension that images and captions share
     context: int = 20  # tokens of a caption, start and end included
     residual_gain: float = 0.5  # of each block's last norm at the start; open_clip's is 0
-    steps: int = 1_500  # of the optimiser; >= 1
+    steps: int = 1_400  # of the optimiser; >= 1
     batch_size: int = 64  # concepts a step, each with two images and a caption; >= 2
     learning_rate: float = 2e-3  # of AdamW, at its highest; > 0
     weight_decay: float = 0.2  # of matrices and filters

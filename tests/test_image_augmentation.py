@@ -10,6 +10,7 @@ NONE = Augmentation(
     strength=0,
     saturation=0,
     hue=0,
+    grey=0,
     mirrored=0,
     outline=0,
 )
@@ -76,6 +77,14 @@ def test_saturation_stretches_colours_from_grey():
     pale = augment(images(64), generator(), only(saturation=1.0))
     ratio = pale.std(dim=1).mean(dim=(1, 2)) / images(64).std(dim=1).mean(dim=(1, 2))
     assert ratio.min() < 0.2 and ratio.max() > 1.2
+
+
+def test_the_share_asked_for_is_grey_and_as_bright_as_before():
+    copies = augment(images(200), generator(), only(grey=0.25))
+    grey = copies.std(dim=1).amax(dim=(1, 2)) < 1e-5
+    assert 0.15 < grey.float().mean() < 0.35
+    torch.testing.assert_close(copies.mean(dim=1), images(200).mean(dim=1), atol=1e-4, rtol=0)
+    torch.testing.assert_close(copies[~grey], images(200)[~grey], atol=1e-4, rtol=0)
 
 
 def test_strength_is_a_factor_on_the_ink():

@@ -118,8 +118,9 @@ print(f"{len(vocabulary):,} of CLIP's 49,408 tokens are in use, numbered anew")
 # the hand, and no pixel is wasted.
 #
 # **What is varied.** By :term:`data augmentation`, each time that a drawing is seen it is turned,
-# stretched, shifted, recoloured and perhaps outlined at random. Its caption is drawn anew from its
-# names and groups.
+# stretched, shifted and recoloured at random, and perhaps mirrored, outlined or left without
+# colours. That costs *left* and *right* their meaning, and colours little of theirs. The caption is
+# drawn anew from names and groups.
 
 emoji = load_emoji()
 generator = torch.Generator().manual_seed(0)
@@ -129,7 +130,7 @@ copies = augment(copies, generator, recipe.augmentation, recipe.image_size)
 figure, axes = figures.subplots(
     2, 8, figsize=(8, 2.1), gridspec_kw={"wspace": 0.05},
     alt="""Random copies of a red apple, eight from each artist: turned, stretched, paler or
-    darker, of other reds, some with outlines.""",
+    darker, of other reds or grey, some mirrored, some with outlines.""",
 )  # fmt: skip
 for ax, copy in zip(axes.flat, copies, strict=True):
     ax.imshow(copy.permute(1, 2, 0))
