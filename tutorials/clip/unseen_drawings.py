@@ -27,30 +27,38 @@ full = profile() == "full"
 clips = small_clips(SmallClip(seed=seed) for seed in range(3))
 emoji = load_emoji()
 held_out = split(emoji)
-things = held_out.across[stratum(emoji)[held_out.across] == 0]  # not flags, not people
-named = [emoji.concepts[i] for i in things.tolist()]
-drawings = gallery(emoji, held_out, things)  # uint8, (n, 3, 64, 64)
+across, unseen = (  # not flags, not people
+    rows[stratum(emoji)[rows] == 0] for rows in (held_out.across, held_out.unseen)
+)
 
 
-def similarities(clip, captions="description"):  # captions by drawings, (n, n)
-    texts = caption_features(clip, named, captions)
-    return cosine_similarity(texts, clip.encode_image(drawings))
+def similarities(clip, things, captions="description"):  # captions by drawings, (n, n)
+    texts = caption_features(clip, [emoji.concepts[i] for i in things.tolist()], captions)
+    return cosine_similarity(texts, clip.encode_image(gallery(emoji, held_out, things)))
 
 
-lot = torch.randperm(len(things), generator=torch.Generator().manual_seed(1))[:6].tolist()
-best = top_k(similarities(clips[0])[lot], 5)[1].tolist()
-figure, axes = figures.subplots(
-    6, 5, figsize=(6.4, 6), gridspec_kw={"wspace": 0.1},
-    alt="""Six captions, a row each, with the five drawings that fit best. Drawings of one row are
-    alike in kind; in several rows the right one is framed.""",
-)  # fmt: skip
-for row, own, found in zip(axes, lot, best, strict=True):
-    row[0].set_ylabel(named[own].name, rotation=0, ha="right", va="center")
-    for ax, column in zip(row, found, strict=True):
-        ax.imshow(drawings[column].permute(1, 2, 0))
-        ax.set(xticks=[], yticks=[])
-        ax.grid(False)
-        ax.spines[:].set(visible=column == own, linewidth=3, color=figures.COLORS[1])
+def draw_best(things, number, seed):
+    """Captions drawn by lot, and the five drawings that fit each best."""
+    generator = torch.Generator().manual_seed(seed)
+    lot = torch.randperm(len(things), generator=generator)[:number].tolist()
+    best = top_k(similarities(clips[0], things)[lot], 5)[1].tolist()
+    drawings = gallery(emoji, held_out, things).permute(0, 2, 3, 1).numpy()
+    found = sum(own in row for own, row in zip(lot, best, strict=True))
+    figure, axes = figures.subplots(
+        number, 5, figsize=(6.4, number), gridspec_kw={"wspace": 0.1},
+        alt=f"""{number} captions, a row each, with the five drawings that fit best. Drawings of one
+        row are alike in kind; in {found} rows the right one is framed.""",
+    )  # fmt: skip
+    for row, own, columns in zip(axes, lot, best, strict=True):
+        row[0].set_ylabel(emoji.concepts[things[own]].name, rotation=0, ha="right", va="center")
+        for ax, column in zip(row, columns, strict=True):
+            ax.imshow(drawings[column])
+            ax.set(xticks=[], yticks=[])
+            ax.grid(False)
+            ax.spines[:].set(visible=column == own, linewidth=3, color=figures.COLORS[1])
+
+
+draw_best(across, number=6, seed=1)
 print(*CREDITS.values(), sep="\n")
 
 # %%
@@ -115,6 +123,12 @@ pd.DataFrame(
     ([task, k, *(percent(task, of, k) for of in strata)] for task, k in some),
     columns=["task", "k", *strata],
 ).style.hide()
+
+# %%
+# **Of what it has never seen** the model knows what the words say, and what it has seen of their
+# neighbours. Its choices are not blind, even where the right drawing is not among them.
+
+draw_best(unseen, number=5, seed=0)
 
 # %%
 # **Is it good?** The model is far from guessing. Before anything was trained, this book set itself
@@ -196,18 +210,18 @@ assert not full or more > less  # of things never seen
 # :func:`a3.emoji_split.kinds` says what is a variant of what. A variant can help, since it shows
 # how the second artist draws such things, and harm, since it looks and reads nearly the same.
 
-target = torch.arange(len(things))
+target = torch.arange(len(across))
 
 
 def first(similarity):  # (n,)
     return (ranks(similarity, target) == 1).float()
 
 
-alone = torch.stack([first(similarities(clip)) for clip in clips])  # (seeds, n)
+alone = torch.stack([first(similarities(clip, across)) for clip in clips])  # (seeds, n)
 kind = kinds(emoji)
-variant = torch.isin(kind[things], kind[held_out.seen.all(dim=1)])
+variant = torch.isin(kind[across], kind[held_out.seen.all(dim=1)])
 for name, of in (("with a variant in training", variant), ("without", ~variant)):
-    one = share(alone[:, of] == 1, chance=1 / len(things))
+    one = share(alone[:, of] == 1, chance=1 / len(across))
     print(f"{one.n} {name}: {100 * one.value:.0f} % ({100 * one.low:.0f} to {100 * one.high:.0f})")
 
 # %%
@@ -228,7 +242,7 @@ for name, of in (("with a variant in training", variant), ("without", ~variant))
 # What the seeds have in common adds up, and what each has made up by itself partly cancels.
 # Features of different models cannot be averaged, since each has axes of its own; similarities can.
 
-together = first(sum(similarities(clip) for clip in clips))
+together = first(sum(similarities(clip, across) for clip in clips))
 for how, hits in (("apart", alone), ("together", together)):
     print(f"first, the three {how}: {100 * hits.mean():.0f} %")
 assert not full or together.mean() > alone.mean()
