@@ -34,7 +34,7 @@ from a3.emoji import load_emoji
 from a3.emoji_split import split
 from a3.small_clip import SmallClip, _Run, build
 
-SETTINGS = SmallClip()
+SETTINGS = SmallClip(word_vectors=False)  # both train every weight
 
 
 def as_pil(images):

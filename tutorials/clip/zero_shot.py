@@ -7,7 +7,7 @@ compares them, and turn a list of names into a classifier without training anyth
 
 The figure is what all the rest is read from: how similar each of eight drawings is to each of eight
 captions. The drawings were picked by lot from those that the book's small CLIP has never seen
-(:doc:`small_clip`). Each caption's best drawing has a frame.
+(:doc:`unseen_drawings`). Each caption's best drawing has a frame.
 """
 
 import warnings
