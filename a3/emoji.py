@@ -39,6 +39,7 @@ CREDITS = {
 """The line that a page showing an artist's drawings must have."""
 TEMPLATES = ("{}", "{}", "a {}", "an emoji of a {}", "a drawing of a {}", "a picture of a {}")
 """What a caption drawn for training puts around a name; the bare name twice as often."""
+_LINE = 1 / 36  # of the side: as wide as OpenMoji's lines
 _BARE = 0.3  # share of drawn captions that say no more than a name
 _OTHERS = 3  # other names that a drawn caption may have
 _SAID = 0.35  # probability of each other name, of the subgroup and of the group in the rest
@@ -67,6 +68,7 @@ class Emoji:
 
     concepts: tuple[Concept, ...]  # N of them
     images: Tensor  # uint8, (N, 2, 3, size, size): RGB on white, an artist of ARTISTS each
+    outlined: Tensor  # uint8, (N, 3, size, size): the first artist's, with the second's dark lines
 
 
 def load_emoji(size: int = 64, *, progress: bool = True) -> Emoji:
@@ -106,14 +108,15 @@ def load_emoji(size: int = 64, *, progress: bool = True) -> Emoji:
         warnings.warn(f"{error}. It is made again", RuntimeWarning, stacklevel=2)
         kept = None
     if kept is None:
-        concepts, images = _draw_all(size, progress)
-        kept = {"concepts": [asdict(concept) for concept in concepts], "images": images}
+        concepts, images, outlined = _draw_all(size, progress)
+        concepts = [asdict(concept) for concept in concepts]
+        kept = {"concepts": concepts, "images": images, "outlined": outlined}
         try:
             save(kept, path)
         except CheckpointError as error:
             warnings.warn(str(error), RuntimeWarning, stacklevel=2)
     concepts = (Concept(**c | {"aliases": tuple(c["aliases"])}) for c in kept["concepts"])
-    return Emoji(tuple(concepts), kept["images"])
+    return Emoji(tuple(concepts), kept["images"], kept["outlined"])
 
 
 def draw_caption(concept: Concept, generator: torch.Generator) -> str:
@@ -141,8 +144,8 @@ def draw_caption(concept: Concept, generator: torch.Generator) -> str:
     return ", ".join([caption, *(part for part, say in zip(more, said, strict=True) if say)])
 
 
-def _draw_all(size: int, progress: bool = True) -> tuple[list[Concept], Tensor]:
-    """Every concept that both artists have drawn, and the images."""
+def _draw_all(size: int, progress: bool = True) -> tuple[list[Concept], Tensor, Tensor]:
+    """Every concept that both artists have drawn, the images, and the first's with outlines."""
     files = [_files(artist) for artist in ARTISTS]
     drawn = [
         (concept, [paths[code] for paths in files])
@@ -150,19 +153,35 @@ def _draw_all(size: int, progress: bool = True) -> tuple[list[Concept], Tensor]:
         if all(code in paths for paths in files)  # a glyph that one artist lacks is left out
     ]
     images = np.empty((len(drawn), len(ARTISTS), 3, size, size), np.uint8)
+    outlined = np.empty((len(drawn), 3, size, size), np.uint8)
     hidden = {} if progress else {"disable": True}  # else as TQDM_DISABLE says
     for row, (_, paths) in enumerate(tqdm(drawn, "drawing", leave=False, **hidden)):
-        for artist, path in enumerate(paths):
-            images[row, artist] = _rasterise(path, size)
-    return [concept for concept, _ in drawn], torch.from_numpy(images)
+        drawings = [path.read_text(encoding="utf-8") for path in paths]
+        for artist, svg in enumerate(drawings):
+            images[row, artist] = _rasterise(svg, size)
+        outlined[row] = _rasterise(_with_outlines(drawings[0]), size)
+    concepts = [concept for concept, _ in drawn]
+    return concepts, torch.from_numpy(images), torch.from_numpy(outlined)
 
 
-def _rasterise(path: Path, size: int) -> np.ndarray:
-    """An SVG file as RGB on white, (3, size, size)."""
+def _with_outlines(svg: str) -> str:
+    """A drawing with a dark line around each shape, and room for the outermost."""
+    box = re.search(r'viewBox="([^"]+)"', svg)
+    x, y, width, height = map(float, box[1].split())
+    line = _LINE * max(width, height)
+    room = f'viewBox="{x - line} {y - line} {width + 2 * line} {height + 2 * line}"'
+    svg = svg.replace(box[0], room, 1)
+    start, end = svg.index(">", svg.index("<svg")) + 1, svg.rindex("</svg>")
+    style = f'stroke="black" stroke-width="{line}" stroke-linejoin="round"'
+    return f"{svg[:start]}<g {style}>{svg[start:end]}</g>{svg[end:]}"
+
+
+def _rasterise(svg: str, size: int) -> np.ndarray:
+    """A drawing as RGB on white, (3, size, size)."""
     import resvg_py
 
     png = resvg_py.svg_to_bytes(
-        svg_path=str(path), width=size, height=size, background="white", skip_system_fonts=True
+        svg_string=svg, width=size, height=size, background="white", skip_system_fonts=True
     )
     image = Image.open(io.BytesIO(png)).convert("RGB")
     image = ImageOps.pad(image, (size, size), color="white")  # a few glyphs are not square

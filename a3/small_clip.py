@@ -25,6 +25,7 @@ __all__ = ["ABLATIONS", "SmallClip", "build", "normalised", "train_small_clip"]
 
 _SAVED_EVERY = 20  # seconds
 _EMBEDDING_STD = 0.02  # that open_clip draws embeddings with
+_OUTLINED = 2  # the place of the first artist's images with outlines, after the two artists
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class SmallClip:
     highest_scale: float = 100.0
     learn_scale: bool = True
     augmentation: Augmentation | None = field(default_factory=Augmentation)
+    outlined: float = 0.5  # share of the first artist's images that get the second's dark lines
     rich_captions: bool = True  # drawn from all names, else the one name
     word_vectors: bool = True  # tokens have a language model's vectors, fixed; else learned here
     seed: int = 0  # of the weights, the batches, the captions and the augmentation
@@ -225,9 +227,10 @@ class _Run:
     def __init__(self, settings: SmallClip, emoji: Emoji, seen: Tensor):
         self.settings = settings
         rows = seen.any(dim=1).nonzero().flatten()  # concepts to learn from
-        self.images, self.seen = emoji.images[rows], seen[rows]
-        size = self.images.shape[-1]
-        self.images = trimmed_to(size, self.images.flatten(0, 1)).unflatten(0, (-1, 2))
+        self.seen = seen[rows]
+        images = torch.cat([emoji.images, emoji.outlined[:, None]], dim=1)[rows]
+        size = images.shape[-1]
+        self.images = trimmed_to(size, images.flatten(0, 1)).unflatten(0, (-1, 3))
         self.concepts = [emoji.concepts[i] for i in rows.tolist()]
         words = emoji.concepts if settings.word_vectors else self.concepts
         self.vocabulary = Vocabulary.of(caption_parts(words), settings.context)
@@ -251,7 +254,10 @@ class _Run:
         drawn = torch.randint(2, (len(rows),), generator=draw)
         one = torch.where(both, drawn, self.seen[rows].int().argmax(dim=1))
         other = torch.where(both, 1 - one, one)
-        images = self.images[rows.repeat(2), torch.cat([one, other])].float() / 255
+        hands = torch.cat([one, other])
+        lines = torch.rand(len(hands), generator=draw) < settings.outlined
+        hands = torch.where((hands == 0) & lines, _OUTLINED, hands)
+        images = self.images[rows.repeat(2), hands].float() / 255
         size = settings.image_size
         if settings.augmentation is not None:
             images = augment(images, draw, settings.augmentation, size)

@@ -28,7 +28,8 @@ def few_emoji(size=32):
         concepts.append(Concept("?", name, (), group, "some"))
         generator = torch.Generator().manual_seed(number)
         images.append(torch.randint(256, (2, 3, size, size), generator=generator))
-    return Emoji(tuple(concepts), torch.stack([i.to(torch.uint8) for i in images]))
+    images = torch.stack([i.to(torch.uint8) for i in images])
+    return Emoji(tuple(concepts), images, outlined=images[:, 0].clone())
 
 
 def draw(thing, rgb, size, bold):

@@ -61,6 +61,25 @@ def test_images_are_rgb_on_white_and_differ_between_artists(a_few):
     assert (emoji.images.float().flatten(2).std(dim=2) > 5).all(), "an image is blank"
 
 
+def test_outlines_are_dark_lines_around_the_first_artists_shapes(a_few):
+    emoji = load_emoji(72, progress=False)
+    assert emoji.outlined.shape == (len(a_few), 3, 72, 72)
+    plain, lined = (255 - x.float().mean(dim=1) for x in (emoji.images[:, 0], emoji.outlined))
+    more_ink = lined.mean(dim=(1, 2)) - plain.mean(dim=(1, 2))
+    assert (more_ink > 0).double().mean() > 0.7, "lines add ink, but for room that they take"
+    black = [(x > 200).double().mean(dim=(1, 2)) for x in (plain, lined)]
+    assert (black[1] > black[0]).double().mean() > 0.9
+
+
+def test_a_drawing_with_outlines_is_a_drawing_of_strokes_with_room_for_them():
+    svg = '<svg viewBox="0 0 36 36"><path fill="#f00" d="M0 0h36v36H0z"/></svg>'
+    lined = a3.emoji._with_outlines(svg)
+    assert 'viewBox="-1.0 -1.0 38.0 38.0"' in lined and lined.count("<path") == 1
+    image = torch.from_numpy(a3.emoji._rasterise(lined, 380).copy())  # (3, 380, 380)
+    assert image[:, 190, 10].tolist() == image[:, 10, 190].tolist() == [0, 0, 0]
+    assert image[:, 190, 190].tolist() == [255, 0, 0]
+
+
 def test_images_are_drawn_once(a_few, monkeypatch):
     first = load_emoji(16, progress=False)
     monkeypatch.setattr("a3.emoji.load", spy := Spy(a3.emoji.load))

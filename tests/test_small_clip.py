@@ -170,6 +170,17 @@ def test_a_concept_comes_with_two_images_of_its_own(few):
     assert 0.6 < differ < 1, "two hands where both may be seen, else one image twice"
 
 
+def test_the_share_asked_for_of_the_first_artists_images_has_outlines(few):
+    marked = replace(few, outlined=torch.full_like(few.outlined, 77))
+    for share in (0.0, 0.5, 1.0):
+        settings = replace(TINY, augmentation=None, outlined=share)
+        run = a3.small_clip._Run(settings, marked, few_split(few).seen)
+        images = torch.cat([run.batch()[0] for _ in range(20)])
+        lined = (images == normalised(torch.full((1, 3, 32, 32), 77 / 255))).flatten(1).all(dim=1)
+        first = 0.5 + 0.5 * 6 / 31 / 2  # about half; a little more where the other's is held out
+        assert abs(lined.float().mean() - share * first) < 0.12
+
+
 def test_the_loss_is_that_of_what_belongs_together(few):
     run = a3.small_clip._Run(TINY, few, few_split(few).seen)
     run.model.eval()
