@@ -113,9 +113,12 @@ for word in ("saxophone", "shark", "red", "woman"):
 print(f"{len(vocabulary):,} of CLIP's 49,408 tokens are in use, numbered anew")
 
 # %%
-# **Drawings without their margin.** One artist fills the square, the other leaves a border. What is
+# **Two hands brought closer.** One artist fills the square, the other leaves a border. What is
 # white around a drawing is cut off (:func:`a3.backgrounds.trimmed`), so that size tells nothing of
-# the hand, and no pixel is wasted.
+# the hand, and no pixel is wasted. And the second artist puts dark lines around shapes, where the
+# first has none. All are vector drawings, so copies of the first's with such lines are made, and
+# half of the time the model sees them. This uses how the second artist draws, and no drawing of
+# theirs that is held out.
 #
 # **What is varied.** By :term:`data augmentation`, each time that a drawing is seen it is turned,
 # stretched, shifted and recoloured at random, and perhaps mirrored, outlined or left without
@@ -125,18 +128,19 @@ print(f"{len(vocabulary):,} of CLIP's 49,408 tokens are in use, numbered anew")
 emoji = load_emoji()
 generator = torch.Generator().manual_seed(0)
 apple = next(i for i, c in enumerate(emoji.concepts) if c.name == "red apple")
-copies = trimmed_to(64, emoji.images[apple]).div(255).repeat_interleave(8, dim=0)  # (16, 3, 64, 64)
+three = torch.cat([emoji.images[apple], emoji.outlined[apple, None]])
+copies = trimmed_to(64, three).div(255).repeat_interleave(8, dim=0)  # (24, 3, 64, 64)
 copies = augment(copies, generator, recipe.augmentation, recipe.image_size)
 figure, axes = figures.subplots(
-    2, 8, figsize=(8, 2.1), gridspec_kw={"wspace": 0.05},
-    alt="""Random copies of a red apple, eight from each artist: turned, stretched, paler or
-    darker, of other reds or grey, some mirrored, some with outlines.""",
+    3, 8, figsize=(8, 3.1), gridspec_kw={"wspace": 0.05},
+    alt="""Random copies of a red apple, eight from each artist and eight of the first's with dark
+    lines: turned, stretched, paler or darker, of other reds or grey, some mirrored.""",
 )  # fmt: skip
 for ax, copy in zip(axes.flat, copies, strict=True):
     ax.imshow(copy.permute(1, 2, 0))
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
-for ax, artist in zip(axes[:, 0], ARTISTS, strict=True):
+for ax, artist in zip(axes[:, 0], (*ARTISTS, "with lines"), strict=True):
     ax.set_ylabel(artist)
 captions = [draw_caption(emoji.concepts[apple], generator) for _ in range(6)]
 print(*captions, *CREDITS.values(), sep="\n")
