@@ -72,7 +72,7 @@ class SmallClip:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
 
 
-_SHORT = SmallClip(image_size=32, batch_size=48, steps=300)
+_SHORT = SmallClip(image_size=32, batch_size=48, steps=240)
 ABLATIONS = {
     "as it is": _SHORT,
     "batch of 16, as many images": replace(_SHORT, batch_size=16, steps=3 * _SHORT.steps),
