@@ -99,12 +99,12 @@ pd.DataFrame(counts.items(), columns=["part", "parameters"]).style.hide().format
 
 # %%
 # **Words before drawings.** Most words come with one thing only, and those of a thing never seen
-# with none. So the token embeddings are not learned here. Each word has the :term:`vector <word
-# vector>` that MiniLM, a language model (:doc:`/language_models`), gives it: of the mean of its last
-# layer the largest principal components, :func:`a3.word_vectors.word_vectors`. They stay as they
-# are. The model
-# has then never seen a *saxophone*, but knows where the word stands. That vectors of words let an
-# image model name what it was not shown is an old idea :cite:p:`frome2013`.
+# with none. So the token embeddings are not learned here. Each word has the :term:`vector
+# <word vector>` that MiniLM, a language model (:doc:`/language_models`), gives it: of the mean of
+# its last layer the largest principal components, :func:`a3.word_vectors.word_vectors`. They stay
+# as they are. The model has then never seen a *saxophone*, but knows where the word stands. That
+# vectors of words let an image model name what it was not shown is an old idea
+# :cite:p:`frome2013`.
 
 vocabulary = Vocabulary(runs[0]["tokens"], recipe.context)
 vectors = F.normalize(model.token_embedding.weight[2:-1], dim=1)
