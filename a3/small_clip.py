@@ -47,7 +47,7 @@ class SmallClip:
     features: int = 128  # d, the dimension that images and captions share
     context: int = 20  # tokens of a caption, start and end included
     residual_gain: float = 0.5  # of each block's last norm at the start; open_clip's is 0
-    steps: int = 1_400  # of the optimiser; >= 1
+    steps: int = 1_350  # of the optimiser; >= 1
     batch_size: int = 64  # concepts a step, each with two images and a caption; >= 2
     learning_rate: float = 2e-3  # of AdamW, at its highest; > 0
     weight_decay: float = 0.2  # of matrices and filters
@@ -72,7 +72,7 @@ class SmallClip:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
 
 
-_SHORT = SmallClip(image_size=32, batch_size=48, steps=240)
+_SHORT = SmallClip(image_size=32, batch_size=48, steps=500)
 ABLATIONS = {
     "as it is": _SHORT,
     "batch of 16, as many images": replace(_SHORT, batch_size=16, steps=3 * _SHORT.steps),
