@@ -101,8 +101,8 @@ ax.legend(loc="upper center", bbox_to_anchor=(0.3, -0.18), ncol=3, fontsize="sma
 #    :label: recipe-parts-answer
 #    :class: dropdown
 #
-# **What stays the same.** All these runs together may take no longer than one full one. So they
-# are short, with small images and one seed. The test drawings, the schedule of the learning rate
+# **What stays the same.** So many full runs would take too long. These are short, with small
+# images and one seed. The test drawings, the schedule of the learning rate
 # and the number of images seen are those of the run as it is.
 
 learned = int(held_out.seen.any(dim=1).sum())  # things to learn from
