@@ -102,8 +102,8 @@ ax.legend(loc="upper center", bbox_to_anchor=(0.3, -0.18), ncol=3, fontsize="sma
 #    :class: dropdown
 #
 # **What stays the same.** So many full runs would take too long. These are short, with small
-# images and one seed. The test drawings, the schedule of the learning rate
-# and the number of images seen are those of the run as it is.
+# images and one seed. The test drawings, the schedule of the learning rate and the number of images
+# seen are those of the run as it is.
 
 learned = int(held_out.seen.any(dim=1).sum())  # things to learn from
 for name, each in ABLATIONS.items():
