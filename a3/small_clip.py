@@ -21,7 +21,7 @@ from a3.image_augmentation import Augmentation, augment
 from a3.training import CheckpointError, load, save
 from a3.word_vectors import word_vectors
 
-__all__ = ["ABLATIONS", "SmallClip", "build", "normalised", "train_small_clip"]
+__all__ = ["ABLATIONS", "SHORT", "SmallClip", "build", "normalised", "train_small_clip"]
 
 _SAVED_EVERY = 20  # seconds
 _EMBEDDING_STD = 0.02  # that open_clip draws embeddings with
@@ -72,17 +72,20 @@ class SmallClip:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
 
 
-_SHORT = SmallClip(image_size=32, batch_size=48, steps=500)
+SHORT = SmallClip(image_size=32, batch_size=48, steps=500)
+"""A run that takes a fifth of the time, for comparisons.
+
+:meta hide-value:
+"""
 ABLATIONS = {
-    "as it is": _SHORT,
-    "batch of 16, as many images": replace(_SHORT, batch_size=16, steps=3 * _SHORT.steps),
-    "no augmentation": replace(_SHORT, augmentation=None),
-    "bare names as captions": replace(_SHORT, rich_captions=False),
-    "word vectors learned here": replace(_SHORT, word_vectors=False),
-    "scale fixed at 1": replace(_SHORT, scale=1.0, learn_scale=False),
-    "CLIP's loss alone": replace(_SHORT, between_images=False),
+    "no augmentation": SmallClip(augmentation=None),
+    "word vectors learned here": SmallClip(word_vectors=False),
+    "bare names as captions": replace(SHORT, rich_captions=False),
+    "scale fixed at 1": replace(SHORT, scale=1.0, learn_scale=False),
+    "batch of 16, as many images": replace(SHORT, batch_size=16, steps=3 * SHORT.steps),
+    "CLIP's loss alone": replace(SHORT, between_images=False),
 }
-"""Short runs that differ from the first in one thing each.
+"""Runs that differ in one thing from :class:`SmallClip`'s defaults, or from :data:`SHORT`.
 
 :meta hide-value:
 """

@@ -7,9 +7,9 @@ on the same things, and give the difference with its interval.
 
 :doc:`The small CLIP <small_clip>` is trained with augmentation, with captions drawn at random, with
 a learned scale, with a language model's vectors of the words and with drawings that pick each
-other. Each line of the figure changes one of these. It shows by how many percentage points the
-share of captions that have their drawing among the first five differs from that of the run as it
-is.
+other. Each line of the figure changes one of these, in the main run or in a short one. It shows by
+how many percentage points the share of captions that have their drawing among the first five
+differs from that of the same run unchanged.
 """
 
 import numpy as np
@@ -23,12 +23,16 @@ from a3.contrastive import contrastive_loss, cosine_similarity
 from a3.emoji import load_emoji
 from a3.emoji_split import split, stratum
 from a3.retrieval import ranks
-from a3.small_clip import ABLATIONS, SmallClip
+from a3.small_clip import ABLATIONS, SHORT, SmallClip
 from a3.sweeps import profile
 
 full = profile() == "full"
-runs = dict(zip(ABLATIONS, small_clip_runs(ABLATIONS.values()), strict=True))
-ablated = {name: as_clip(ABLATIONS[name], run) for name, run in runs.items()}
+main = SmallClip()
+bases = {"main": main, "short": SHORT}
+settings = ABLATIONS | bases
+runs = dict(zip(settings, small_clip_runs(settings.values()), strict=True))
+clips = {name: as_clip(settings[name], run) for name, run in runs.items()}
+base_of = {name: "main" if of.steps == main.steps else "short" for name, of in ABLATIONS.items()}
 
 emoji = load_emoji()
 held_out = split(emoji)
@@ -54,25 +58,27 @@ def found(clip, things, captions):  # whether the right drawing is among the fir
 
 
 hits = {
-    test: {name: found(clip, *asked) for name, clip in ablated.items()}
+    test: {name: found(clip, *asked) for name, clip in clips.items()}
     for test, asked in TESTS.items()
 }
-changed = [name for name in ABLATIONS if name != "as it is"]
 figure, ax = figures.subplots(
     figsize=(7, 3.6),
     alt="""For each change to the recipe, the difference in percentage points of captions that find
-    their drawing among five, with intervals, in three tests. A fixed scale is worst in all.""",
+    their drawing among five, with intervals, in three tests.""",
 )
 differences = {}
 for (test, of), shift, marker in zip(hits.items(), (-0.2, 0, 0.2), "osD", strict=True):
-    each = 100 * torch.stack([of[name] - of["as it is"] for name in changed])
+    each = 100 * torch.stack([of[name] - of[base_of[name]] for name in ABLATIONS])
     mean, reach = each.mean(dim=1), 1.96 * each.std(dim=1) / each.shape[1] ** 0.5
-    differences[test] = pd.DataFrame({"mean": mean, "reach": reach}, changed)
-    places = np.arange(len(changed)) + shift
+    differences[test] = pd.DataFrame({"mean": mean, "reach": reach}, [*ABLATIONS])
+    places = np.arange(len(ABLATIONS)) + shift
     ax.errorbar(mean, places, xerr=reach, fmt=marker, capsize=3, label=test)
-    print(f"as it is, {test}: {100 * of['as it is'].mean():.0f} % of {each.shape[1]}")
+    shares = ", ".join(f"{name} {100 * of[name].mean():.0f} %" for name in bases)
+    print(f"{test}: {shares} of {each.shape[1]}")
 ax.axvline(0, color="grey", lw=1)
-ax.set(yticks=range(len(changed)), yticklabels=changed, xlabel="difference (percentage points)")
+ax.axhline(1.5, color="grey", lw=1, ls=":")
+labels = [f"{name} ({base_of[name]})" for name in ABLATIONS]
+ax.set(yticks=range(len(labels)), yticklabels=labels, xlabel="difference (percentage points)")
 ax.invert_yaxis()
 ax.legend(loc="upper center", bbox_to_anchor=(0.3, -0.18), ncol=3, fontsize="small")
 
@@ -101,16 +107,15 @@ ax.legend(loc="upper center", bbox_to_anchor=(0.3, -0.18), ncol=3, fontsize="sma
 #    :label: recipe-parts-answer
 #    :class: dropdown
 #
-# **What stays the same.** So many full runs would take too long. These are short, with small
-# images and one seed. The test drawings, the schedule of the learning rate and the number of images
-# seen are those of the run as it is.
+# **What stays the same.** Two changes are made to the main run, of seed 0. So many full runs would
+# take too long, so the others are made to a short one, with small images. The test drawings, the
+# schedule of the learning rate and the number of images seen are those of the run that each is
+# compared with.
 
 learned = int(held_out.seen.any(dim=1).sum())  # things to learn from
-for name, each in ABLATIONS.items():
+for name, each in settings.items():
     times = each.steps * each.batch_size / learned
-    print(f"{name:28}{each.steps} steps of {each.batch_size}: each thing {times:.1f} times")
-main = SmallClip()
-print(f"the main models see each {main.steps * main.batch_size / learned:.0f} times")
+    print(f"{name:28}{each.steps:5} steps of {each.batch_size}: each thing {times:.0f} times")
 
 # %%
 # **The differences**, in percentage points. The interval (95 %) is that of the mean difference over
@@ -128,7 +133,7 @@ for test, table in differences.items():
         f"{m:+.0f} ({m - r:+.0f} to {m + r:+.0f}), {verdict(m, r)}"
         for m, r in table.itertuples(index=False, name=None)
     ]
-pd.DataFrame(columns, changed)
+pd.DataFrame(columns, [*ABLATIONS])
 
 # %%
 # **The answer.** With the scale fixed at 1 every wrong caption is pushed nearly alike
@@ -149,7 +154,7 @@ if full:
     assert mean.loc["word vectors learned here", "never seen, by name"] < 0
     assert abs(mean.loc["batch of 16, as many images"].mean()) < 12
 by = [hits[f"in the other hand, by {captions}"] for captions in ("description", "name")]
-bare = [of["bare names as captions"] - of["as it is"] for of in by]
+bare = [of["bare names as captions"] - of["short"] for of in by]
 gap = 100 * (bare[0] - bare[1])  # by description less by name, of each thing
 reach = 1.96 * gap.std() / len(gap) ** 0.5
 print(f"{gap.mean():+.0f} points ({gap.mean() - reach:+.0f} to {gap.mean() + reach:+.0f})")
@@ -174,7 +179,7 @@ assert not full or gap.mean() < 0
 # What both find and what neither finds does not count. The covariance is positive where the same
 # captions are easy for both, and then pairing makes the interval shorter.
 
-P, Q = (by[0][name] for name in ("as it is", "no augmentation"))
+P, Q = (by[0][name] for name in ("main", "no augmentation"))
 n, b, c = len(P), float((P * (1 - Q)).sum()), float((Q * (1 - P)).sum())
 paired = ((b + c) / n - ((b - c) / n) ** 2) / n
 apart = (P.var(correction=0) + Q.var(correction=0)).item() / n
@@ -204,9 +209,8 @@ assert not full or paired < apart
 # .. exercise-start:: The loss is no judge
 #    :label: recipe-loss
 #
-# *Easy.* Of the three runs that minimise the same terms at the same batch size (as it is, without
-# augmentation, with bare names), which has the lowest training loss at the end? Does it say which
-# finds most?
+# *Easy.* Of the main run and that without augmentation, which has the lower training loss at the
+# end? Does it say which finds more?
 #
 # .. exercise-end::
 #
@@ -214,11 +218,10 @@ assert not full or paired < apart
 #    :label: recipe-loss-answer
 #    :class: dropdown
 #
-# The losses are of three different tasks: matching drawings as they are is easier than matching
-# their distorted copies, and a fixed name is easier to match than one drawn at random. A lower loss
-# on an easier task says nothing about the common test.
+# The losses are of two different tasks: matching drawings as they are is easier than matching their
+# distorted copies. A lower loss on an easier task says nothing about the common test.
 
-for name in ("as it is", "no augmentation", "bare names as captions"):
+for name in ("main", "no augmentation"):
     loss, share = np.mean(runs[name]["loss"][-20:]), by[0][name].mean()
     print(f"{name:23} loss {loss:.2f} nats, {100 * share:.0f} % found")
 
@@ -240,7 +243,7 @@ for name in ("as it is", "no augmentation", "bare names as captions"):
 # None: a positive factor changes no order. The scale matters in training, where it decides
 # :doc:`which wrong pairs are pushed <contrastive_loss>`.
 
-flat = ablated["scale fixed at 1"]
+flat = clips["scale fixed at 1"]
 s, target = cosine_similarity(*features(flat, across, "name")), torch.arange(len(across))
 assert torch.equal(ranks(s, target), ranks(20 * s.double(), target))
 
