@@ -8,8 +8,7 @@ on the same things, and give the difference with its interval.
 :doc:`The small CLIP <small_clip>` is trained with augmentation, with captions drawn at random, with
 a learned scale, with a language model's vectors of the words and with drawings that pick each
 other. Each line of the figure changes one of these, in the main run or in a short one. It shows by
-how many percentage points the share of captions that have their drawing among the first five
-differs from that of the same run unchanged.
+which factor that changes the rank of the right drawing, on the geometric mean.
 """
 
 import numpy as np
@@ -52,33 +51,38 @@ def features(clip, things, captions):  # of captions and of drawings not seen, (
     return caption_features(clip, named, captions), clip.encode_image(drawings)
 
 
-def found(clip, things, captions):  # whether the right drawing is among the first five, (n,)
+def log_ranks(clip, things, captions):  # of the right drawing, (n,)
     similarity = cosine_similarity(*features(clip, things, captions))
-    return (ranks(similarity, torch.arange(len(things))) <= 5).float()
+    return ranks(similarity, torch.arange(len(things))).log()
 
 
-hits = {
-    test: {name: found(clip, *asked) for name, clip in clips.items()}
+logs = {
+    test: {name: log_ranks(clip, *asked) for name, clip in clips.items()}
     for test, asked in TESTS.items()
 }
 figure, ax = figures.subplots(
     figsize=(7, 3.6),
-    alt="""For each change to the recipe, the difference in percentage points of captions that find
-    their drawing among five, with intervals, in three tests.""",
+    alt="""For each change to the recipe, the factor on the mean rank of the right drawing, with
+    intervals, in three tests. Most changes make it larger.""",
 )
-differences = {}
-for (test, of), shift, marker in zip(hits.items(), (-0.2, 0, 0.2), "osD", strict=True):
-    each = 100 * torch.stack([of[name] - of[base_of[name]] for name in ABLATIONS])
+factors = {}
+for (test, of), shift, marker in zip(logs.items(), (-0.2, 0, 0.2), "osD", strict=True):
+    each = torch.stack([of[name] - of[base_of[name]] for name in ABLATIONS])
     mean, reach = each.mean(dim=1), 1.96 * each.std(dim=1) / each.shape[1] ** 0.5
-    differences[test] = pd.DataFrame({"mean": mean, "reach": reach}, [*ABLATIONS])
+    values = torch.stack([mean, mean - reach, mean + reach], dim=1).exp()
+    factors[test] = pd.DataFrame(values, [*ABLATIONS], ["factor", "low", "high"])
     places = np.arange(len(ABLATIONS)) + shift
-    ax.errorbar(mean, places, xerr=reach, fmt=marker, capsize=3, label=test)
-    shares = ", ".join(f"{name} {100 * of[name].mean():.0f} %" for name in bases)
-    print(f"{test}: {shares} of {each.shape[1]}")
-ax.axvline(0, color="grey", lw=1)
+    ax.plot(factors[test]["factor"], places, marker, label=test)
+    ax.hlines(places, factors[test]["low"], factors[test]["high"], figures.COLORS[len(factors) - 1])
+    means = ", ".join(f"{name} {of[name].mean().exp():.1f}" for name in bases)
+    print(f"mean rank {test}: {means} of {each.shape[1]}")
+ax.axvline(1, color="grey", lw=1)
 ax.axhline(1.5, color="grey", lw=1, ls=":")
 labels = [f"{name} ({base_of[name]})" for name in ABLATIONS]
-ax.set(yticks=range(len(labels)), yticklabels=labels, xlabel="difference (percentage points)")
+ax.set(yticks=range(len(labels)), yticklabels=labels, xscale="log")
+ax.set_xlabel("factor on the mean rank (log scale)")
+ax.set_xticks([0.7, 1, 1.4, 2], ["0.7", "1", "1.4", "2"])
+ax.minorticks_off()
 ax.invert_yaxis()
 ax.legend(loc="upper center", bbox_to_anchor=(0.3, -0.18), ncol=3, fontsize="small")
 
@@ -118,47 +122,52 @@ for name, each in settings.items():
     print(f"{name:28}{each.steps:5} steps of {each.batch_size}: each thing {times:.0f} times")
 
 # %%
-# **The differences**, in percentage points. The interval (95 %) is that of the mean difference over
-# the same things. It holds for these trained models, and for other things to be found; another seed
-# would move each line once more.
+# **The factors.** A rank of 1 is a hit, and the factor says how much longer one has to look after a
+# change. The mean is over the logarithms of the ranks of the same things in both runs, and so is
+# the interval (95 %). It holds for these trained models, and for other things to be found; another
+# seed would move each line once more.
 
 
-def verdict(mean, reach):
-    return "better" if mean > reach else "worse" if mean < -reach else "cannot tell"
+def verdict(low, high):
+    return "worse" if low > 1 else "better" if high < 1 else "cannot tell"
 
 
 columns = {}
-for test, table in differences.items():
+for test, table in factors.items():
     columns[test] = [
-        f"{m:+.0f} ({m - r:+.0f} to {m + r:+.0f}), {verdict(m, r)}"
-        for m, r in table.itertuples(index=False, name=None)
+        f"{factor:.2f} ({low:.2f} to {high:.2f}), {verdict(low, high)}"
+        for factor, low, high in table.itertuples(index=False, name=None)
     ]
 pd.DataFrame(columns, [*ABLATIONS])
 
 # %%
-# **The answer.** With the scale fixed at 1 every wrong caption is pushed nearly alike
-# (:doc:`temperature`), and the model falls behind most. The language model's vectors of words pay
-# where they must: among things that were never seen, whose names no run could learn. For things
-# seen in one hand, whose names were trained, they are not needed. What varied captions are
-# worth depends on how the test asks: a model of bare names loses by description what it does not
-# lose by name, since it has never met the other words together. The printed line is the difference
-# between the two.
+# **The answer.** *Augmentation* is what the main run can least do without, for things in the other
+# hand: undistorted drawings are soon known by heart. The language model's *vectors of words* show
+# where they must, among things that were never seen: without them a name finds its drawing
+# much further back. For things that were seen in one hand they make no difference that could
+# not be luck.
 #
-# Without augmentation a run this short need not fall behind. It has seen each thing too seldom to
-# learn it by heart, and undistorted drawings are easier to learn from. The main models see each
-# thing several times as often. Whether augmentation pays there, these runs cannot say.
+# With the *scale* fixed at 1 every wrong caption is pushed nearly alike (:doc:`temperature`), and
+# the model falls behind. What varied *captions* are worth depends on how the test asks: a model of
+# bare names loses by description what it does not lose by name, since it has never met the other
+# words. The printed factor is that of the first on the second. A smaller *batch* that sees as many
+# images loses little, and so does *CLIP's loss*, by which drawings do not pick each other.
 
-mean = pd.DataFrame({test: each["mean"] for test, each in differences.items()})
+in_hand = [f"in the other hand, by {captions}" for captions in ("description", "name")]
 if full:
-    assert (mean.loc["scale fixed at 1"] < 0).all()
-    assert mean.loc["word vectors learned here", "never seen, by name"] < 0
-    assert abs(mean.loc["batch of 16, as many images"].mean()) < 12
-by = [hits[f"in the other hand, by {captions}"] for captions in ("description", "name")]
-bare = [of["bare names as captions"] - of["short"] for of in by]
-gap = 100 * (bare[0] - bare[1])  # by description less by name, of each thing
+    for test in in_hand:
+        assert factors[test].loc["no augmentation", "low"] > 1
+        assert factors[test].loc["scale fixed at 1", "low"] > 1
+        little = ["batch of 16, as many images", "CLIP's loss alone"]
+        assert factors[test].loc[little, "factor"].max() < 1.5
+    assert factors["never seen, by name"].loc["word vectors learned here", "low"] > 1
+description, name = (logs[test] for test in in_hand)
+bare = [of["bare names as captions"] - of["short"] for of in (description, name)]
+gap = bare[0] - bare[1]  # by description over by name, of each thing
 reach = 1.96 * gap.std() / len(gap) ** 0.5
-print(f"{gap.mean():+.0f} points ({gap.mean() - reach:+.0f} to {gap.mean() + reach:+.0f})")
-assert not full or gap.mean() < 0
+low, middle, high = (torch.exp(gap.mean() + side * reach).item() for side in (-1, 0, 1))
+print(f"{middle:.2f} ({low:.2f} to {high:.2f})")
+assert not full or low > 1
 
 # %%
 # .. solution-end::
@@ -166,7 +175,8 @@ assert not full or gap.mean() < 0
 # How large must a difference be?
 # -------------------------------
 #
-# Two models with shares :math:`p` and :math:`q` of the same :math:`n` captions. If :math:`b` of
+# A share is coarser than a rank. Two models find the shares :math:`p` and :math:`q` of the same
+# :math:`n` captions, say among their first five. If :math:`b` of
 # them are found by the first model alone and :math:`c` by the second alone, the difference is
 # :math:`(b - c) / n`, and its variance is that of a mean of :math:`n` numbers -1, 0 and 1:
 #
@@ -179,7 +189,11 @@ assert not full or gap.mean() < 0
 # What both find and what neither finds does not count. The covariance is positive where the same
 # captions are easy for both, and then pairing makes the interval shorter.
 
-P, Q = (by[0][name] for name in ("main", "no augmentation"))
+def among_five(of):  # whether the right drawing is among the first five, (n,)
+    return (description[of] <= np.log(5.5)).float()
+
+
+P, Q = among_five("main"), among_five("no augmentation")
 n, b, c = len(P), float((P * (1 - Q)).sum()), float((Q * (1 - P)).sum())
 paired = ((b + c) / n - ((b - c) / n) ** 2) / n
 apart = (P.var(correction=0) + Q.var(correction=0)).item() / n
@@ -222,8 +236,8 @@ assert not full or paired < apart
 # distorted copies. A lower loss on an easier task says nothing about the common test.
 
 for name in ("main", "no augmentation"):
-    loss, share = np.mean(runs[name]["loss"][-20:]), by[0][name].mean()
-    print(f"{name:23} loss {loss:.2f} nats, {100 * share:.0f} % found")
+    loss, share = np.mean(runs[name]["loss"][-20:]), among_five(name).mean()
+    print(f"{name:15} loss {loss:.2f} nats, {100 * share:.0f} % among the first five")
 
 # %%
 # .. solution-end::

@@ -181,9 +181,9 @@ for (held, k), goal in reached.items():
 #    :label: unseen-more-answer
 #    :class: dropdown
 #
-# Hardly any, and one would expect it to matter for things never seen. But their names have
-# :doc:`vectors of a language model <small_clip>`, which already say what they are like. Where
-# vectors are learned with the drawings, such a name can have no known word at all.
+# Hardly any for things seen in one hand, whose names were trained. For things never seen it may be
+# some: their group was seen with other things. But their names have vectors of a language model
+# (:doc:`small_clip`), which already say what they are like; :doc:`recipe` tries it without.
 
 by_name = evaluate(clips, emoji, held_out, "name").set_index(["task", "of", "k"])
 for held, k in reached:
