@@ -46,8 +46,8 @@ def draw_best(things, number, seed):
     found = sum(own in row for own, row in zip(lot, best, strict=True))
     figure, axes = figures.subplots(
         number, 5, figsize=(6.4, number), gridspec_kw={"wspace": 0.1},
-        alt=f"""{number} captions, a row each, with the five drawings that fit best. Drawings of one
-        row are alike in kind; in {found} rows the right one is framed.""",
+        alt=f"""{number} captions, a row each, with the five drawings that fit best. In {found} rows
+        the right one is among them, and framed.""",
     )  # fmt: skip
     for row, own, columns in zip(axes, lot, best, strict=True):
         row[0].set_ylabel(emoji.concepts[things[own]].name, rotation=0, ha="right", va="center")
