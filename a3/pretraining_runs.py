@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -118,10 +119,9 @@ def corpus_text(corpus: str, seed: int, tokens: int = TOKENS) -> list[list[str]]
         raise ValueError(f"corpus must be one of {CORPORA[:-1]}, got {corpus!r}")
     if corpus == "prose":
         return prose(tokens, seed)
-    left_out = fold(seed)
-    sentences = left_out.evaluation["sentence"]
-    text = mathematics(tokens, seed, left_out.pairs, sentences)
-    return scrambled(text, seed, sentences) if corpus == "scrambled" else text
+    text = [[*sentence] for sentence in _mathematics(seed, tokens)]
+    left_out = fold(seed).evaluation["sentence"]
+    return scrambled(text, seed, left_out) if corpus == "scrambled" else text
 
 
 def task_vocabulary() -> Vocabulary:
@@ -250,6 +250,13 @@ def comparisons(
         for (a, b), less in zip(ordered, said, strict=True)
     ]
     return pd.DataFrame(rows)
+
+
+@lru_cache(maxsize=1)  # the scrambled text is made of it, too
+def _mathematics(seed: int, tokens: int) -> list[list[str]]:
+    """The mathematical text that leaves out what the fold of that number asks."""
+    left_out = fold(seed)
+    return mathematics(tokens, seed, left_out.pairs, left_out.evaluation["sentence"])
 
 
 def _pretrained(
