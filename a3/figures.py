@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import is_color_like, to_hex
 from matplotlib.figure import Figure
-from torch import Tensor
 
-from a3.training import History
+if TYPE_CHECKING:  # a page without models need not wait for torch
+    from torch import Tensor
+
+    from a3.training import History
 
 __all__ = ["COLORS", "attention_maps", "band", "loss_curves", "save", "subplots"]
 

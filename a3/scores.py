@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import softmax
 from sklearn.metrics import confusion_matrix, f1_score, log_loss, recall_score
-from torch import Tensor
 
 from a3.verbal_arithmetic import LABELS
 
@@ -39,29 +40,28 @@ class Scores:
     confusion: np.ndarray
 
 
-def scores(logits: Tensor, labels: Tensor) -> Scores:
+def scores(logits: ArrayLike, labels: ArrayLike) -> Scores:
     """Score predictions.
 
     Parameters
     ----------
-    logits : Tensor, shape (n, 3)
-    labels : Tensor of int64, shape (n,)
+    logits : array-like or Tensor, shape (n, 3)
+    labels : array-like or Tensor of integers, shape (n,)
 
     Raises
     ------
     ValueError
         If there is nothing to score or the shapes do not fit.
     """
-    if len(labels) == 0 or logits.shape != (len(labels), len(LABELS)):
+    logits, true = np.asarray(logits, dtype=float), np.asarray(labels)
+    if len(true) == 0 or logits.shape != (len(true), len(LABELS)):
         raise ValueError(
-            f"expected logits (n, {len(LABELS)}) and n labels, got {tuple(logits.shape)} and "
-            f"{tuple(labels.shape)}"
+            f"expected logits (n, {len(LABELS)}) and n labels, got {logits.shape} and {true.shape}"
         )
     every = range(len(LABELS))
-    true, predicted = labels.numpy(), logits.argmax(dim=1).numpy()
-    probabilities = logits.double().softmax(dim=1).numpy()
+    predicted = logits.argmax(axis=1)
     return Scores(
-        loss=log_loss(true, probabilities, labels=every),
+        loss=log_loss(true, softmax(logits, axis=1), labels=every),
         accuracy=float((true == predicted).mean()),
         majority=float(np.bincount(true).max() / len(true)),
         macro_f1=f1_score(true, predicted, labels=every, average="macro", zero_division=0),
