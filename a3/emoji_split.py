@@ -92,9 +92,9 @@ def validation_split(emoji: Emoji, seed: int = 0) -> Split:
     strata, groups = stratum(emoji), kinds(emoji)
     seen = split(emoji, seed).seen.clone()
     free = seen.all(dim=1)
-    unseen = _draw(groups, strata, free, 0.05, generator)
+    unseen = _draw(groups, strata, free, 0.08, generator)
     free[unseen] = False
-    across = _draw(torch.arange(len(groups)), strata, free, 0.12, generator)
+    across = _draw(torch.arange(len(groups)), strata, free, 0.15, generator)
     seen[unseen] = False
     seen[across, 1] = False
     return Split(seen, across, unseen)
