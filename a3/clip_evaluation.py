@@ -15,7 +15,13 @@ from a3.emoji import Concept, Emoji
 from a3.emoji_split import STRATA, Split, stratum
 from a3.retrieval import Share, ranks, share
 
-__all__ = ["GROUP_TEMPLATES", "caption_features", "evaluate", "gallery"]
+__all__ = [
+    "GROUP_TEMPLATES",
+    "caption_features",
+    "evaluate",
+    "gallery",
+    "held_out_features",
+]
 
 GROUP_TEMPLATES = ("{}", "a {}", "a drawing of {}", "a picture of {}", "an emoji of {}")
 """Prompts for Unicode's groups; the first of them alone is the single prompt."""
@@ -112,19 +118,29 @@ def caption_features(clip: Clip, concepts: Sequence[Concept], captions: str) -> 
     return torch.stack([zero if f is None else f for f in features])
 
 
+def held_out_features(
+    clip: Clip, emoji: Emoji, split: Split, concepts: Tensor, captions: str = "description"
+) -> tuple[Tensor, Tensor]:
+    """Features of a caption of each concept, and of a drawing that was not seen: (n, d) each.
+
+    ``split`` and ``concepts`` are as for :func:`gallery`, ``captions`` as for :func:`evaluate`.
+    """
+    named = [emoji.concepts[i] for i in concepts.tolist()]
+    images = clip.encode_image(gallery(emoji, split, concepts))
+    return caption_features(clip, named, captions), images
+
+
 def _found(
     clip: Clip, emoji: Emoji, split: Split, concepts: Tensor, captions: str
 ) -> dict[str, Tensor]:
     """Features of the test images and captions, and which groups are predicted."""
-    images = clip.encode_image(gallery(emoji, split, concepts))
-    named = [emoji.concepts[i] for i in concepts.tolist()]
+    texts, images = held_out_features(clip, emoji, split, concepts, captions)
     groups = sorted({concept.group for concept in emoji.concepts})
-    own = torch.tensor([groups.index(concept.group) for concept in named])
+    own = torch.tensor([groups.index(emoji.concepts[i].group) for i in concepts.tolist()])
     right = {}
     for task, templates in (("one prompt", GROUP_TEMPLATES[:1]), ("ensemble", GROUP_TEMPLATES)):
         weights = zero_shot_weights(clip.encode_text, groups, templates)
         right[f"group by {task}"] = (images @ weights.T).argmax(dim=1) == own
-    texts = caption_features(clip, named, captions)
     return {"caption to image": (texts, images), "image to caption": (images, texts), **right}
 
 

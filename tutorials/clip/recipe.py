@@ -17,7 +17,7 @@ import torch
 
 from a3 import figures
 from a3.clip import as_clip, small_clip_runs, small_clips
-from a3.clip_evaluation import caption_features, gallery
+from a3.clip_evaluation import held_out_features
 from a3.contrastive import contrastive_loss, cosine_similarity
 from a3.emoji import load_emoji
 from a3.emoji_split import split, stratum
@@ -45,14 +45,8 @@ TESTS = {
 }
 
 
-def features(clip, things, captions):  # of captions and of drawings not seen, (n, d) each
-    named = [emoji.concepts[i] for i in things.tolist()]
-    drawings = gallery(emoji, held_out, things)
-    return caption_features(clip, named, captions), clip.encode_image(drawings)
-
-
 def log_ranks(clip, things, captions):  # of the right drawing, (n,)
-    similarity = cosine_similarity(*features(clip, things, captions))
+    similarity = cosine_similarity(*held_out_features(clip, emoji, held_out, things, captions))
     return ranks(similarity, torch.arange(len(things))).log()
 
 
@@ -258,7 +252,8 @@ for name in ("main", "no augmentation"):
 # :doc:`which wrong pairs are pushed <contrastive_loss>`.
 
 flat = clips["scale fixed at 1"]
-s, target = cosine_similarity(*features(flat, across, "name")), torch.arange(len(across))
+s = cosine_similarity(*held_out_features(flat, emoji, held_out, across, "name"))
+target = torch.arange(len(across))
 assert torch.equal(ranks(s, target), ranks(20 * s.double(), target))
 
 # %%
@@ -284,7 +279,7 @@ assert torch.equal(ranks(s, target), ranks(20 * s.double(), target))
 
 scales = torch.logspace(0, 2, 200)
 for clip in small_clips([SmallClip(seed=seed) for seed in range(3)]):
-    texts, images = features(clip, across, "description")
+    texts, images = held_out_features(clip, emoji, held_out, across)
     losses = torch.stack([contrastive_loss(images, texts, scale) for scale in scales])
     best, learned = scales[losses.argmin()].item(), clip.logit_scale
     print(f"{clip.name}: learned {learned:.1f}, best {best:.1f}, ratio {learned / best:.2f}")

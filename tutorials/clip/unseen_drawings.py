@@ -15,7 +15,7 @@ import torch
 
 from a3 import figures
 from a3.clip import small_clips
-from a3.clip_evaluation import caption_features, evaluate, gallery
+from a3.clip_evaluation import evaluate, gallery, held_out_features
 from a3.contrastive import cosine_similarity
 from a3.emoji import CREDITS, load_emoji
 from a3.emoji_split import STRATA, kinds, split, stratum
@@ -32,9 +32,8 @@ across, unseen = (  # not flags, not people
 )
 
 
-def similarities(clip, things, captions="description"):  # captions by drawings, (n, n)
-    texts = caption_features(clip, [emoji.concepts[i] for i in things.tolist()], captions)
-    return cosine_similarity(texts, clip.encode_image(gallery(emoji, held_out, things)))
+def similarities(clip, things):  # captions by drawings, (n, n)
+    return cosine_similarity(*held_out_features(clip, emoji, held_out, things))
 
 
 def draw_best(things, number, seed):
