@@ -4,7 +4,7 @@ from few_clip import few_clip
 from few_emoji import few_emoji
 
 import a3.clip_evaluation
-from a3.clip_evaluation import caption_features, evaluate, gallery
+from a3.clip_evaluation import caption_features, evaluate, gallery, held_out_features
 from a3.emoji_split import STRATA, Split
 from a3.retrieval import share
 
@@ -100,6 +100,12 @@ def test_only_images_that_were_not_seen_are_shown(emoji, split):
     assert torch.equal(in_turn, emoji.images[split.unseen, [0, 1, 0, 1]])
     with pytest.raises(ValueError, match="of some of these concepts both images were seen"):
         gallery(emoji, split, torch.tensor([0, 2]))
+
+
+def test_captions_and_unseen_drawings_are_encoded_in_the_order_of_the_concepts(emoji, split):
+    captions, images = held_out_features(Oracle(emoji), emoji, split, split.across, "name")
+    assert torch.equal(captions, torch.eye(len(emoji.concepts))[split.across])
+    assert torch.equal(images, captions)
 
 
 def test_a_trained_model_can_be_evaluated_by_name_or_description(emoji, split):
