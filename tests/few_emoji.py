@@ -15,7 +15,7 @@ def few_emoji(size=32):
         for colour, rgb in COLOURS.items():
             group = "objects" if THINGS.index(thing) % 2 else "symbols"
             name = f"{colour} {thing}"
-            concepts.append(Concept("?", name, (f"{thing} in {colour}",), group, thing))
+            concepts.append(Concept("?", name, (f"{thing} in {colour}",), (), group, thing))
             images.append(torch.stack([draw(thing, rgb, size, bold) for bold in (0.0, 0.08)]))
     for number, (name, group) in enumerate(
         [
@@ -25,7 +25,7 @@ def few_emoji(size=32):
         ]
         + [(f"flag of {land}", "flags") for land in ("north", "south", "east", "west")]
     ):
-        concepts.append(Concept("?", name, (), group, "some"))
+        concepts.append(Concept("?", name, (), (), group, "some"))
         generator = torch.Generator().manual_seed(number)
         images.append(torch.randint(256, (2, 3, size, size), generator=generator))
     images = torch.stack([i.to(torch.uint8) for i in images])

@@ -78,7 +78,7 @@ def test_images_that_are_none_are_refused():
 def test_a_caption_is_refused_if_empty_and_cut_if_too_long():
     with pytest.raises(ValueError, match="a caption is empty"):
         few_clip().encode_text(["a red disc", " "])
-    with pytest.warns(UserWarning, match="cut after 18 tokens"):
+    with pytest.warns(UserWarning, match="cut after 22 tokens"):
         few_clip().encode_text(["red disc " * 20])
 
 

@@ -52,6 +52,21 @@ def test_names(concepts, character, name, alias, group):
     assert concept.description.startswith(name) and concept.description.endswith(group)
 
 
+@pytest.mark.parametrize(
+    ("character", "keyword"), [("🎷", "instrument"), ("🦈", "fish"), ("❤️", None), ("🇳🇴", None)]
+)
+def test_keywords_say_more_than_the_names(concepts, character, keyword):
+    concept = next(c for c in concepts if c.character == character)
+    assert keyword is None or keyword in concept.keywords
+    assert not {concept.name, *concept.aliases} & set(concept.keywords)
+
+
+def test_most_things_have_keywords_in_plain_words(concepts):
+    words = [word for concept in concepts for word in concept.keywords]
+    assert sum(bool(concept.keywords) for concept in concepts) > len(concepts) / 2
+    assert all(word == a3.emoji._plain(word) and word for word in words)
+
+
 def test_images_are_rgb_on_white_and_differ_between_artists(a_few):
     emoji = load_emoji(32, progress=False)
     assert emoji.images.shape == (len(a_few), 2, 3, 32, 32) and emoji.images.dtype == torch.uint8

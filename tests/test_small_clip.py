@@ -21,6 +21,7 @@ TINY = SmallClip(
     batch_size=8,
     learning_rate=3e-3,
     word_vectors=False,
+    word_noise=0.0,
 )
 
 
@@ -125,6 +126,16 @@ def test_word_vectors_stay_and_words_of_what_is_held_out_have_one(few, monkeypat
     assert torch.equal(run.model.token_embedding.weight, before)
 
 
+def test_the_second_captions_have_noise_each_of_its_own_strength(few):
+    run = a3.small_clip._Run(replace(TINY, word_noise=3.0), few, few_split(few).seen)
+    captions = run.batch()[1]  # (2n, context)
+    with torch.no_grad():
+        noise = run.model.token_embedding(captions) - run.model.token_embedding.weight[captions]
+    first, second = noise.flatten(1).std(dim=1).chunk(2)
+    assert (first == 0).all() and 0 < second.min() < second.max() / 2
+    assert second.max() < 1.2 * 3.0 * 0.02
+
+
 def test_without_them_only_words_of_what_is_seen_are_known_and_learnt(few):
     run = a3.small_clip._Run(TINY, few, few_split(few).seen)
     before = run.model.token_embedding.weight.clone()
@@ -164,7 +175,7 @@ def test_a_concept_comes_with_two_images_of_its_own(few):
     settings = replace(TINY, augmentation=None, batch_size=30)
     run = a3.small_clip._Run(settings, few, few_split(few).seen)
     images, captions = run.batch()
-    assert len(images) == 60 and len(captions) == 30
+    assert len(images) == len(captions) == 60
     one, other = images.chunk(2)
     differ = (one != other).flatten(1).any(dim=1).float().mean()
     assert 0.6 < differ < 1, "two hands where both may be seen, else one image twice"
@@ -186,13 +197,13 @@ def test_the_loss_is_that_of_what_belongs_together(few):
     run.model.eval()
     with torch.no_grad():
         images, captions = run.batch()
-        scale, T = run.model.logit_scale.exp(), run.model.encode_text(captions)
+        scale, (S, T) = run.model.logit_scale.exp(), run.model.encode_text(captions).chunk(2)
         A, B = run.model.encode_image(images).chunk(2)
-        each = torch.arange(len(T)).repeat(3)
-        expected = supervised_contrastive_loss(torch.cat([A, B, T]), each, scale)
+        each = torch.arange(len(T)).repeat(4)
+        expected = supervised_contrastive_loss(torch.cat([A, B, S, T]), each, scale)
         torch.testing.assert_close(run.loss(images, captions), expected)
-        run.settings = replace(TINY, between_images=False)
-        expected = (contrastive_loss(A, T, scale) + contrastive_loss(B, T, scale)) / 2
+        run.settings = replace(TINY, all_pairs=False)
+        expected = (contrastive_loss(A, S, scale) + contrastive_loss(B, T, scale)) / 2
         torch.testing.assert_close(run.loss(images, captions), expected)
 
 
