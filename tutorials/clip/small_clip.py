@@ -43,7 +43,7 @@ mean_of = max(1, len(steps) // 40)  # steps a point
 at = steps[: len(steps) // mean_of * mean_of].reshape(-1, mean_of).mean(axis=1)
 losses = [np.reshape(run["loss"][: len(at) * mean_of], (-1, mean_of)).mean(1) for run in runs]
 figures.band(left, at, losses, "two seeds")
-nothing, least = np.log(3 * recipe.batch_size - 1), np.log(2)
+nothing, least = np.log(4 * recipe.batch_size - 1), np.log(3)
 for line in (nothing, least):
     left.axhline(line, color="grey", lw=1, ls="--" if line == least else "-")
 left.set(xlabel="step", ylabel="loss (nats)", ylim=(0, None))
@@ -112,10 +112,12 @@ for word in ("saxophone", "shark", "red", "woman"):
 print(f"{len(vocabulary):,} of CLIP's 49,408 tokens are in use, numbered anew")
 
 # %%
-# **A word is a neighbourhood.** With a point for each word the text tower could learn its pairs by
-# heart, and say nothing of the points between. So in training noise is added to the vectors of a
-# caption, of a strength drawn for it from zero to their own spread. What is learned then holds
-# around each word, where the words never met are.
+# **A word is a neighbourhood.** If each word were a point, the text tower could learn its captions by
+# heart and say nothing of the points between. So each thing has two captions in a step. One is as
+# it is, by which the model learns to tell things apart. The other has noise added to its vectors,
+# of a strength drawn for it, up to somewhat more than their own spread. What is learned from it
+# holds around each word, where words lie that were never met: noise on what goes in makes smooth
+# what comes out :cite:p:`bishop1995`.
 #
 # **Two hands brought closer.** One artist fills the square, the other leaves a border. What is
 # white around a drawing is cut off (:func:`a3.backgrounds.trimmed`), so that size tells nothing of
@@ -150,25 +152,25 @@ captions = [draw_caption(emoji.concepts[apple], generator) for _ in range(6)]
 print(*captions, *CREDITS.values(), sep="\n")
 
 # %%
-# **The loss.** A step takes :math:`n` things, a caption and two images of each: both artists'
-# drawings, or two random copies where one of the hands is held out. All three of a thing belong
-# together, the two drawings as well. So each of the :math:`3n` features :math:`z_i` picks the other
-# two of its thing, :math:`P_i`, among all others, by softmax over similarities :math:`s_{ij}` times
-# the scale :math:`\tau` of :doc:`the page on the loss <contrastive_loss>` :cite:p:`khosla2020`:
+# **The loss.** A step takes :math:`n` things, two captions and two images of each: both artists'
+# drawings, or two random copies where one of the hands is held out. All four of a thing belong
+# together, whatever they are. So each of the :math:`4n` features :math:`z_i` picks the other three
+# of its thing, :math:`P_i`, among all others, by softmax over similarities :math:`s_{ij}` times the
+# scale :math:`\tau` of :doc:`the page on the loss <contrastive_loss>` :cite:p:`khosla2020`:
 #
 # .. math::
 #    :label: small-clip-loss
 #
-#    L = -\frac{1}{3n} \sum_{i=1}^{3n} \frac12 \sum_{p \in P_i}
+#    L = -\frac{1}{4n} \sum_{i=1}^{4n} \frac13 \sum_{p \in P_i}
 #    \ln \frac{e^{\tau s_{ip}}}{\sum_{j \ne i} e^{\tau s_{ij}}} .
 #
 # CLIP's loss has only images picking captions and captions picking images. Features that tell
-# nothing have the loss :math:`\ln (3n - 1)`, the grey line of the figure. The broken line is the
+# nothing have the loss :math:`\ln (4n - 1)`, the grey line of the figure. The broken line is the
 # least that there is, as an exercise below shows.
 
-nowhere = torch.ones(3 * recipe.batch_size, 2)
-same = supervised_contrastive_loss(nowhere, torch.arange(recipe.batch_size).repeat(3), 20.0)
-print(f"features that tell nothing: {same:.3f} nats, ln(3n - 1) = {nothing:.3f}")
+nowhere = torch.ones(4 * recipe.batch_size, 2)
+same = supervised_contrastive_loss(nowhere, torch.arange(recipe.batch_size).repeat(4), 20.0)
+print(f"features that tell nothing: {same:.3f} nats, ln(4n - 1) = {nothing:.3f}")
 assert abs(same - nothing) < 1e-4
 
 # %%
@@ -180,8 +182,8 @@ assert abs(same - nothing) < 1e-4
 # .. admonition:: Where this differs
 #    :class: differs
 #
-#    *From the paper:* 400 million pairs, batches of 32,768, weeks on hundreds of GPUs, a text tower
-#    that learns its words, and a random crop as the only augmentation :cite:p:`radford2021`. That
+#    *From the paper:* 400 million pairs, batches of 32,768, weeks on hundreds of GPUs, a caption for
+#    each image, a text tower that learns its words, and a random crop as the only augmentation :cite:p:`radford2021`. That
 #    two images of one thing pick each other is from contrastive learning of images alone
 #    :cite:p:`chen2020`; that all of a group do so at once, from learning with labels
 #    :cite:p:`khosla2020`. *From common practice:* no validation loss decides when to stop. The
@@ -233,16 +235,16 @@ assert not full or recipe.steps * together < 5 < recipe.steps * q
 #    :label: small-clip-least-answer
 #    :class: dropdown
 #
-# Each feature has two right answers, whose probabilities sum to one at most. By concavity
-# :math:`\frac12 (\ln p + \ln p') \le \ln \frac{p + p'}{2} \le -\ln 2`, so :math:`L \ge \ln 2`.
-# It is approached where the three of a thing are one vector and things are far apart, as the scale
-# grows.
+# Each feature has three right answers, whose probabilities :math:`p_k` sum to one at most. By
+# concavity :math:`\frac13 \sum_k \ln p_k \le \ln \bigl( \frac13 \sum_k p_k \bigr) \le -\ln 3`, so
+# :math:`L \ge \ln 3`. It is approached where the four of a thing are one vector and things are far
+# apart, as the scale grows.
 
 n = recipe.batch_size
-Z = torch.eye(n).repeat(3, 1)  # (3n, n): a direction for each thing
+Z = torch.eye(n).repeat(4, 1)  # (4n, n): a direction for each thing
 for scale in (5.0, 10.0, 20.0):
-    loss = supervised_contrastive_loss(Z, torch.arange(n).repeat(3), scale).item()
-    print(f"scale {scale:.0f}: {loss:.4f} nats, ln 2 = {least:.4f}")
+    loss = supervised_contrastive_loss(Z, torch.arange(n).repeat(4), scale).item()
+    print(f"scale {scale:.0f}: {loss:.4f} nats, ln 3 = {least:.4f}")
     assert loss >= least - 1e-6
 assert loss - least < 1e-4
 

@@ -89,7 +89,7 @@ print(*CREDITS.values(), sep="\n")
 #
 # **The evaluation.** *Across artists*: the first artist's drawing of a thing was in training, the
 # second's is in the gallery. *Never seen*: neither was, nor any variant, such as another colour;
-# :func:`a3.emoji_split.split` holds out whole kinds for this. Captions say all that is known of a
+# :func:`a3.emoji_split.split` holds out whole kinds for this. Captions say what is known of a
 # thing. A thing counts by its mean over the seeds, and intervals (95 %) are for so many things:
 # more seeds do not make them shorter.
 
@@ -172,9 +172,9 @@ for (held, k), goal in reached.items():
 # .. exercise-start:: Say more
 #    :label: unseen-more
 #
-# *Easy.* The captions of the evaluation say all that is known: two more names, the subgroup and the
-# group. How much of the score is due to that, for things seen in one hand and for things never
-# seen? For which should it matter more?
+# *Easy.* The captions of the evaluation say what is known: two more names, a few keywords, the
+# subgroup and the group. How much of the score is due to that, for things seen in one hand and for
+# things never seen? For which should it matter more?
 #
 # .. exercise-end::
 #
@@ -183,14 +183,14 @@ for (held, k), goal in reached.items():
 #    :class: dropdown
 #
 # Hardly any for things seen in one hand, whose names were trained. For things never seen it may be
-# some: their group was seen with other things. But their names have vectors of a language model
+# some: their keywords and their group were seen with other things. But their names have vectors of a language model
 # (:doc:`small_clip`), which already say what they are like; :doc:`recipe` tries it without.
 
 by_name = evaluate(clips, emoji, held_out, "name").set_index(["task", "of", "k"])
 for held, k in reached:
     task = f"caption to image, {held}", "things", k
     more, less = (each.loc[task].value for each in (table, by_name))
-    print(f"{held}, first {k}: name {100 * less:.0f} %, all that is known {100 * more:.0f} %")
+    print(f"{held}, first {k}: name {100 * less:.0f} %, with the rest {100 * more:.0f} %")
     assert not full or abs(more - less) < 0.1
 
 # %%
