@@ -80,8 +80,8 @@ SHORT = SmallClip(image_size=32, batch_size=48, steps=500)
 """
 ABLATIONS = {
     "no augmentation": SmallClip(augmentation=None),
+    "no noise on words": SmallClip(word_noise=0.0),
     "word vectors learned here": replace(SHORT, word_vectors=False),
-    "word vectors without noise": replace(SHORT, word_noise=0.0),
     "bare names as captions": replace(SHORT, rich_captions=False),
     "scale fixed at 1": replace(SHORT, scale=1.0, learn_scale=False),
     "batch of 16, as many images": replace(SHORT, batch_size=16, steps=3 * SHORT.steps),

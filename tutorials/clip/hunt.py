@@ -78,7 +78,7 @@ print(*CREDITS.values(), sep="\n")
 #    :class: tip
 #
 #    Write three captions for each framed drawing. Which of them also fit a neighbour? The small
-#    model knows the words of names of emoji alone: which of yours can it know?
+#    model knows only the words of emoji's names and keywords: which of yours can it know?
 #
 # .. solution-start:: c2
 #    :label: c2-answer
@@ -212,8 +212,8 @@ with chdir(scratch.name), redirect_stderr(sys.stdout):
 # .. exercise-start:: A word it does not know
 #    :label: hunt-unknown
 #
-# *Easy.* The small CLIP leaves out words that are in no name of an emoji. Show that *a red bird on
-# a branch* is to it the same as *a red bird on a*. Is it also the same as *a red bird*?
+# *Easy.* The small CLIP leaves out words that are in no caption of an emoji. Show that *a red bird
+# on a branch* is to it the same as *a red bird on a*. Is it also the same as *a red bird*?
 #
 # .. exercise-end::
 #

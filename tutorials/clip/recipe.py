@@ -6,9 +6,10 @@ After this page you can run a fair :term:`ablation`: change one thing, keep all 
 on the same things, and give the difference with its interval.
 
 :doc:`The small CLIP <small_clip>` is trained with augmentation, with captions drawn at random, with
-a learned scale, with a language model's vectors of the words and with drawings that pick each
-other. Each line of the figure changes one of these, in the main run or in a short one. It shows by
-which factor that changes the rank of the right drawing, on the geometric mean.
+a learned scale, with a language model's vectors of the words, with noise on them, and with a loss
+by which all that is of one thing picks the rest. Each line of the figure changes one of these, in
+the main run or in a short one. It shows by which factor that changes the rank of the right drawing,
+on the geometric mean.
 """
 
 import numpy as np
@@ -88,10 +89,10 @@ ax.legend(loc="upper center", bbox_to_anchor=(0.3, -0.18), ncol=3, fontsize="sma
 #    :label: recipe-parts
 #
 # Beyond both editions :cite:p:`handout2025,handout2023`. Take the recipe of :doc:`small_clip` and
-# train it with one thing changed: no augmentation, bare names as captions, word vectors that are
-# learned with the rest, the scale fixed at 1, a third of the batch size, CLIP's loss, by which
-# drawings do not pick each other. What is each worth? Which differences could be luck? What do runs
-# this short not tell?
+# train it with one thing changed: no augmentation, no noise on the words, word vectors that are
+# learned with the rest, bare names as captions, the scale fixed at 1, a third of the batch size,
+# CLIP's loss, by which only images and captions pick each other. What is each worth? Which
+# differences could be luck? What do runs this short not tell?
 #
 # .. exercise-end::
 #
@@ -136,25 +137,30 @@ pd.DataFrame(columns, [*ABLATIONS])
 
 # %%
 # **The answer.** *Augmentation* is what the main run can least do without, for things in the other
-# hand: undistorted drawings are soon known by heart. The language model's *vectors of words* show
-# where they must, among things that were never seen: without them a name finds its drawing
-# much further back. For things that were seen in one hand they make no difference that could
-# not be luck.
+# hand: undistorted drawings are soon known by heart. *Noise on words* makes no difference for
+# things seen in one hand. For names never seen, which it is meant for, it may help, but with one
+# seed and so few things the interval does not rule out luck.
+#
+# *Vectors learned here* show the price of fixed ones. A run this short does better with its own for
+# what it has seen, since fixed vectors leave all learning to the tower behind them. For names that
+# were never seen they are worse: of those there was nothing to learn from.
 #
 # With the *scale* fixed at 1 every wrong caption is pushed nearly alike (:doc:`temperature`), and
-# the model falls behind. What varied *captions* are worth depends on how the test asks: a model of
-# bare names loses by description what it does not lose by name, since it has never met the other
-# words. The printed factor is that of the first on the second. A smaller *batch* that sees as many
-# images loses little, and so does *CLIP's loss*, by which drawings do not pick each other.
+# the model falls behind. *CLIP's loss*, by which drawings do not pick each other and captions do
+# not either, costs much, too. A smaller *batch* that sees as many images loses little. What varied
+# *captions* are worth depends on how the test asks: a model of bare names loses by description what
+# it does not lose by name, since it has never met the other words. The printed factor is that of
+# the first on the second.
 
 in_hand = [f"in the other hand, by {captions}" for captions in ("description", "name")]
 if full:
     for test in in_hand:
         assert factors[test].loc["no augmentation", "low"] > 1
-        assert factors[test].loc["scale fixed at 1", "low"] > 1
-        little = ["batch of 16, as many images", "CLIP's loss alone"]
-        assert factors[test].loc[little, "factor"].max() < 1.5
-    assert factors["never seen, by name"].loc["word vectors learned here", "low"] > 1
+        assert factors[test].loc[["scale fixed at 1", "CLIP's loss alone"], "low"].min() > 1
+        assert factors[test].loc["batch of 16, as many images", "factor"] < 1.5
+        assert factors[test].loc["word vectors learned here", "high"] < 1
+        assert 0.8 < factors[test].loc["no noise on words", "factor"] < 1.25
+    assert factors["never seen, by name"].loc["word vectors learned here", "factor"] > 1
 description, name = (logs[test] for test in in_hand)
 bare = [of["bare names as captions"] - of["short"] for of in (description, name)]
 gap = bare[0] - bare[1]  # by description over by name, of each thing
@@ -201,9 +207,9 @@ assert not full or paired < apart
 #
 #    *From the paper:* it compares recipes by the images that each needs to reach one score
 #    :cite:p:`radford2021`; we compare scores at one number of images. *From common practice:*
-#    ablations are often run at full length and reported without intervals. These are short, and the
-#    learning rate of the run as it is serves for all of them: a change that wants another learning
-#    rate is judged too hard.
+#    ablations are often run at full length and reported without intervals. Most here are short, and
+#    the learning rate of the run as it is serves for all of them: a change that wants another
+#    learning rate is judged too hard.
 #
 # Summary
 # -------

@@ -112,12 +112,12 @@ for word in ("saxophone", "shark", "red", "woman"):
 print(f"{len(vocabulary):,} of CLIP's 49,408 tokens are in use, numbered anew")
 
 # %%
-# **A word is a neighbourhood.** If each word were a point, the text tower could learn its captions by
-# heart and say nothing of the points between. So each thing has two captions in a step. One is as
-# it is, by which the model learns to tell things apart. The other has noise added to its vectors,
-# of a strength drawn for it, up to somewhat more than their own spread. What is learned from it
-# holds around each word, where words lie that were never met: noise on what goes in makes smooth
-# what comes out :cite:p:`bishop1995`.
+# **A word is a neighbourhood.** If each word were a point, the text tower could learn its captions
+# by heart and say nothing of the points between. So each thing has two captions in a step. One is
+# as it is, by which the model learns to tell things apart. The other has noise added to its
+# vectors, of a strength drawn for it, up to somewhat more than their own spread. What is learned
+# from it should hold around each word, where words lie that were never met: noise on what goes in
+# makes smooth what comes out :cite:p:`bishop1995`.
 #
 # **Two hands brought closer.** One artist fills the square, the other leaves a border. What is
 # white around a drawing is cut off (:func:`a3.backgrounds.trimmed`), so that size tells nothing of
@@ -182,12 +182,13 @@ assert abs(same - nothing) < 1e-4
 # .. admonition:: Where this differs
 #    :class: differs
 #
-#    *From the paper:* 400 million pairs, batches of 32,768, weeks on hundreds of GPUs, a caption for
-#    each image, a text tower that learns its words, and a random crop as the only augmentation :cite:p:`radford2021`. That
-#    two images of one thing pick each other is from contrastive learning of images alone
-#    :cite:p:`chen2020`; that all of a group do so at once, from learning with labels
-#    :cite:p:`khosla2020`. *From common practice:* no validation loss decides when to stop. The
-#    recipe was chosen on other held-out drawings, :func:`a3.emoji_split.validation_split`.
+#    *From the paper:* 400 million pairs, batches of 32,768, weeks on hundreds of GPUs, a caption
+#    for each image, a text tower that learns its words, and a random crop as the only augmentation
+#    :cite:p:`radford2021`. That two images of one thing pick each other is from contrastive
+#    learning of images alone :cite:p:`chen2020`; that all of a group do so at once, from learning
+#    with labels :cite:p:`khosla2020`. *From common practice:* no validation loss decides when to
+#    stop. The recipe was chosen on other held-out drawings,
+#    :func:`a3.emoji_split.validation_split`.
 #
 # Summary
 # -------

@@ -183,8 +183,9 @@ for (held, k), goal in reached.items():
 #    :class: dropdown
 #
 # Hardly any for things seen in one hand, whose names were trained. For things never seen it may be
-# some: their keywords and their group were seen with other things. But their names have vectors of a language model
-# (:doc:`small_clip`), which already say what they are like; :doc:`recipe` tries it without.
+# some: their keywords and their group were seen with other things. But their names have vectors of
+# a language model (:doc:`small_clip`), which already say what they are like; :doc:`recipe` tries it
+# without.
 
 by_name = evaluate(clips, emoji, held_out, "name").set_index(["task", "of", "k"])
 for held, k in reached:
