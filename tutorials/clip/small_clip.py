@@ -139,8 +139,9 @@ copies = trimmed_to(64, three).div(255).repeat_interleave(8, dim=0)  # (24, 3, 6
 copies = augment(copies, generator, recipe.augmentation, recipe.image_size)
 figure, axes = figures.subplots(
     3, 8, figsize=(8, 3.1), gridspec_kw={"wspace": 0.05},
-    alt="""Random copies of a red apple, eight from each artist and eight of the first's with dark
-    lines: turned, stretched, paler or darker, of other reds or grey, some mirrored.""",
+    alt="""Random copies of a red apple, eight from each artist and eight of the first's
+    with dark lines: turned, stretched, paler or darker, of other reds or grey, some
+    mirrored.""",
 )  # fmt: skip
 for ax, copy in zip(axes.flat, copies, strict=True):
     ax.imshow(copy.permute(1, 2, 0))
