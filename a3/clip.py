@@ -23,7 +23,8 @@ from torch.nn import functional as F
 from a3.backgrounds import on_white, trimmed
 from a3.clip_tokens import Vocabulary, check_captions
 from a3.hub import hub_reachable
-from a3.small_clip import SmallClip, build, train_small_clip
+from a3.small_clip import SmallClip, build
+from a3.small_clip_training import train_small_clip
 from a3.sweeps import profile, run_all
 
 __all__ = [
@@ -221,12 +222,12 @@ def small_clip_runs(settings: Iterable[SmallClip], held_out: str = "test") -> li
     ----------
     settings : iterable of SmallClip
     held_out : {"test", "validation"}
-        As for :func:`a3.small_clip.train_small_clip`.
+        As for :func:`a3.small_clip_training.train_small_clip`.
 
     Returns
     -------
     list of dict
-        What :func:`a3.small_clip.train_small_clip` returns, in the order of ``settings``.
+        What :func:`a3.small_clip_training.train_small_clip` returns, in the order of ``settings``.
     """
     if profile() == "quick":
         settings = [replace(each, steps=_QUICK_STEPS) for each in settings]
@@ -234,7 +235,7 @@ def small_clip_runs(settings: Iterable[SmallClip], held_out: str = "test") -> li
 
 
 def as_clip(settings: SmallClip, run: dict) -> Clip:
-    """What :func:`a3.small_clip.train_small_clip` returned, ready for use."""
+    """What :func:`a3.small_clip_training.train_small_clip` returned, ready for use."""
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
     vocabulary = Vocabulary(run["tokens"], settings.context)

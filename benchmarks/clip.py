@@ -32,7 +32,8 @@ from PIL import Image
 from a3.clip import Clip, as_clip
 from a3.emoji import load_emoji
 from a3.emoji_split import split
-from a3.small_clip import SmallClip, _Run, build
+from a3.small_clip import SmallClip, build
+from a3.small_clip_training import _Run
 
 SETTINGS = SmallClip(word_vectors=False)  # both train every weight
 

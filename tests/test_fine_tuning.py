@@ -109,9 +109,7 @@ def test_one_epoch_is_these_steps(sentences):
     by_hand.train()
     losses = []
     for rows in order.split(30):
-        loss = F.cross_entropy(
-            by_hand(**sentences[rows].inputs).logits, sentences.labels[rows]
-        )
+        loss = F.cross_entropy(by_hand(**sentences[rows].inputs).logits, sentences.labels[rows])
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(by_hand.parameters(), 1.0)
