@@ -2,26 +2,24 @@ from dataclasses import replace
 
 import pytest
 import torch
+from few_clip import SETTINGS
 from few_emoji import few_emoji
 
 import a3.small_clip_training
 from a3.clip_tokens import Vocabulary
 from a3.contrastive import contrastive_loss, supervised_contrastive_loss
 from a3.emoji_split import Split
-from a3.small_clip import SmallClip, build, normalised
+from a3.image_augmentation import Augmentation
+from a3.small_clip import build, normalised
 from a3.small_clip_training import parameter_groups, train_small_clip
 from a3.training import CheckpointError, load
 
-TINY = SmallClip(
-    image_size=32,
-    image_width=4,
-    text_width=16,
-    text_heads=2,
-    features=16,
+TINY = replace(
+    SETTINGS,
     steps=6,
     batch_size=8,
     learning_rate=3e-3,
-    word_vectors=False,
+    augmentation=Augmentation(),
     word_noise=0.0,
 )
 
