@@ -41,7 +41,7 @@ def evaluate(
     split : Split
         That they were trained with.
     captions : {"description", "name"}
-        All that is known of a concept, as its caption, or its name alone.
+        As its caption what is known of a concept, or its name alone.
 
     Returns
     -------

@@ -80,7 +80,7 @@ def augment(
 
 
 def _blurred(ink: Tensor) -> Tensor:
-    """Means over squares of 3 by 3, with none outside; a fifth of ``avg_pool2d``'s time."""
+    """Means over squares of 3 by 3, with none outside: ``avg_pool2d``, but faster."""
     rows = F.pad(ink, (1, 1, 1, 1))
     rows = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
     return (rows[..., :-2, :] + rows[..., 1:-1, :] + rows[..., 2:, :]) / 9

@@ -8,11 +8,11 @@ medians, and of the ratios the range too.
    CLIP, and ViT-B/32 with weights drawn at random (they cost the same as trained ones). 'Apart' is
    how far the features of the two are from each other, at most.
 2. Training steps of the small CLIP on as many images: the book's, with augmentation of a whole
-   batch at once and two captions of each concept, against one put together from
-   open_clip's own parts as its training script does: its transform for training on each PIL
-   image, its tokenizer (renumbered for the same model) on a caption for each image, ``ClipLoss``,
-   AdamW with the script's two groups, the scale clamped. The first row has the images and the
-   captions ready made for both, so that models and losses alone are compared.
+   batch at once and two captions of each concept, against one put together from open_clip's own
+   parts as its training script does: its transform for training on each PIL image, its tokenizer
+   (renumbered for the same model) on a caption for each image, ``ClipLoss``, AdamW with the
+   script's two groups, the scale clamped. The first row has the images and the captions ready made
+   for both, so that models and losses alone are compared.
 
 Usage: python benchmarks/clip.py [--threads N] [--repeats R]
 """

@@ -1,6 +1,6 @@
 import torch
 
-from a3.image_augmentation import Augmentation, augment
+from a3.image_augmentation import Augmentation, _blurred, augment
 
 NONE = Augmentation(
     rotation=0,
@@ -101,6 +101,11 @@ def test_outlines_darken_edges_of_half_of_the_copies_and_nothing_else():
     assert 0.3 < (edge < 0.45).float().mean() < 0.6 and (edge <= 0.5 + 1e-5).all()
     torch.testing.assert_close(drawn[..., 12:20, 12:20], square[..., 12:20, 12:20])
     assert (drawn[..., :6, :] == 1).all()
+
+
+def test_blurring_is_average_pooling():
+    expected = torch.nn.functional.avg_pool2d(images(), 3, stride=1, padding=1)
+    torch.testing.assert_close(_blurred(images()), expected)
 
 
 def test_white_stays_white():

@@ -128,12 +128,19 @@ def test_what_is_held_out_is_never_drawn(few):
         assert twin or not (drawn == hidden).flatten(1).all(dim=1).any()
 
 
-def test_a_concept_comes_with_two_images_of_its_own(few):
-    settings = replace(TINY, augmentation=None, batch_size=30)
+def test_a_concept_comes_with_two_images_and_two_captions_of_its_own(few):
+    settings = replace(TINY, augmentation=None, batch_size=30, rich_captions=False)
     run = a3.small_clip_training._Run(settings, few, few_split(few).seen)
     images, captions = run.batch()
     assert len(images) == len(captions) == 60
+    first, second = captions.chunk(2)
+    assert torch.equal(first, second), "bare names are the same both times"
     one, other = images.chunk(2)
+    pixels = normalised(run.images.flatten(0, 1) / 255).unflatten(0, (-1, 3))
+    by_name = {tuple(run.vocabulary([c.name])[0].tolist()): i for i, c in enumerate(run.concepts)}
+    for name, *pair in zip(first.tolist(), one, other, strict=True):
+        own = pixels[by_name[tuple(name)]]
+        assert all((own == image).flatten(1).all(dim=1).any() for image in pair)
     differ = (one != other).flatten(1).any(dim=1).float().mean()
     assert 0.6 < differ < 1, "two hands where both may be seen, else one image twice"
 
