@@ -14,7 +14,7 @@ from a3.backgrounds import on_white
 from a3.clip import SMALL, Clip, load_model
 from a3.image_folder import encode_folder, find_images, open_image
 from a3.retrieval import top_k
-from a3.training import CheckpointError
+from a3.saved_runs import CheckpointError
 
 __all__ = ["contact_sheet", "main", "rank_images"]
 

@@ -26,8 +26,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from a3.keys import key
+from a3.saved_runs import CheckpointError, load, save
 from a3.sweeps import cache_folder
-from a3.training import CheckpointError, load, save
 
 __all__ = ["ARTISTS", "CREDITS", "Concept", "Emoji", "caption_parts", "draw_caption", "load_emoji"]
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from a3.clip import Clip
+from a3.saved_runs import CheckpointError, load, save
 from a3.sweeps import cache_folder
-from a3.training import CheckpointError, load, save
 
 __all__ = ["Folder", "encode_folder", "find_images", "open_image"]
 

@@ -15,12 +15,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import BertConfig, BertForMaskedLM
 
-from a3.training import CheckpointError, load, save
+from a3.saved_runs import SavedRun
 from a3.vocabulary import CLS, MASK, PAD, SEP, SPECIAL, Vocabulary
 
 __all__ = ["Pretraining", "batches", "bert_config", "mask", "pretrain"]
-
-_SAVED_EVERY = 20  # seconds
 
 
 @dataclass(frozen=True)
@@ -176,17 +174,12 @@ def pretrain(
     settings = settings or Pretraining()
     run = _Run(text, vocabulary, settings, shape)
     identity = {**asdict(settings), **shape, "words": len(vocabulary), "text": run.digest}
-    if checkpoint is not None and Path(checkpoint).exists():
-        state = load(checkpoint)
-        if state.get("run") != identity:
-            raise CheckpointError(f"{checkpoint} belongs to another run: {state.get('run')}")
+    saved = SavedRun(checkpoint, identity)
+    if state := saved.read():
         run.restore(state)
-    saved = time.perf_counter()
     while len(run.losses) < settings.steps:
         run.step()
-        if checkpoint is not None and time.perf_counter() - saved > _SAVED_EVERY:
-            save({"run": identity, **run.state()}, checkpoint)
-            saved = time.perf_counter()
+        saved.write_at_times(run.state)
     weights = {name: weight.detach() for name, weight in run.model.state_dict().items()}
     seconds = time.perf_counter() - run.started
     return {"weights": weights, "losses": torch.tensor(run.losses), "seconds": seconds}

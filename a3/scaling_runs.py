@@ -16,8 +16,8 @@ from a3.decoder_only import DecoderOnlyTransformer
 from a3.ensemble import Ensemble, StackedBatch
 from a3.pig_latin import norvig_words, small_words
 from a3.prompts import PromptBatch, Prompts
+from a3.saved_runs import SavedRun
 from a3.sweeps import run_all
-from a3.training import CheckpointError, load, save
 from a3.word_pairs import WordPairs, groups_of_like_length
 
 __all__ = ["BUDGETS", "SIDE_BY_SIDE", "WIDTHS", "grid", "sweep", "train_to_budget"]
@@ -29,7 +29,6 @@ BUDGETS = (0.08e12, 0.16e12, 0.32e12, 0.64e12, 1.28e12)
 SIDE_BY_SIDE = 32
 """Widths up to this train all seeds as one programme; wider ones fill a core by themselves."""
 _COLUMNS = ("hidden", "params", "seed", "budget", "flops", "tokens", "loss", "seconds")
-_SAVED_EVERY = 20  # seconds
 
 
 def grid(budget: float) -> list[float]:
@@ -125,13 +124,10 @@ def train_to_budget(
         raise ValueError(f"words must be 'small' or 'fresh', got {words!r}")
     run = _Run(hidden, layers, seeds, budget, learning_rate, words)
     settings = [hidden, layers, list(seeds), budget, learning_rate, decay, batch_size, words]
-    if checkpoint is not None and Path(checkpoint).exists():
-        state = load(checkpoint)
-        if state.get("settings") != settings:
-            raise CheckpointError(f"{checkpoint} belongs to another run: {state.get('settings')}")
+    saved = SavedRun(checkpoint, settings)
+    if state := saved.read():
         run.restore(state)
     points = grid(budget)[len(run.rows) // len(run.seeds) :]
-    saved = time.perf_counter()
     while True:
         for batch, lengths in run.batches(batch_size):
             flops = run.flops_of(lengths).sum(dim=1)  # (K,)
@@ -144,9 +140,7 @@ def train_to_budget(
             run.flops += flops
             run.tokens += lengths.sum(dim=1)
         run.epoch += 1
-        if checkpoint is not None and time.perf_counter() - saved > _SAVED_EVERY:
-            save({"settings": settings, **run.state()}, checkpoint)
-            saved = time.perf_counter()
+        saved.write_at_times(run.state)
 
 
 class _Run:

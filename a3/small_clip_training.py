@@ -17,12 +17,11 @@ from a3.contrastive import contrastive_loss, supervised_contrastive_loss
 from a3.emoji import Emoji, caption_parts, draw_caption, load_emoji
 from a3.emoji_split import split, validation_split
 from a3.image_augmentation import augment
+from a3.saved_runs import SavedRun
 from a3.small_clip import EMBEDDING_STD, SmallClip, build, give_word_vectors, normalised
-from a3.training import CheckpointError, load, save
 
 __all__ = ["parameter_groups", "train_small_clip"]
 
-_SAVED_EVERY = 20  # seconds
 _OUTLINED = 2  # the place of the first artist's images with outlines, after the two artists
 
 
@@ -66,13 +65,9 @@ def train_small_clip(
         raise ValueError(f"held_out must be 'test' or 'validation', got {held_out!r}")
     emoji = load_emoji(progress=False)
     run = _Run(settings, emoji, splits[held_out](emoji).seen)
-    identity = [repr(settings), held_out]
-    if checkpoint is not None and Path(checkpoint).exists():
-        state = load(checkpoint)
-        if state.get("run") != identity:
-            raise CheckpointError(f"{checkpoint} belongs to another run: {state.get('run')}")
+    saved = SavedRun(checkpoint, [repr(settings), held_out])
+    if state := saved.read():
         run.restore(state)
-    saved = time.perf_counter()
     while len(run.losses) < settings.steps:
         run.step()
         if not math.isfinite(run.losses[-1]):
@@ -80,9 +75,7 @@ def train_small_clip(
                 f"the loss is {run.losses[-1]} after {len(run.losses)} steps; lower the learning "
                 f"rate, now {settings.learning_rate:g}"
             )
-        if checkpoint is not None and time.perf_counter() - saved > _SAVED_EVERY:
-            save({"run": identity, **run.state()}, checkpoint)
-            saved = time.perf_counter()
+        saved.write_at_times(run.state)
     return {
         "weights": run.model.state_dict(),
         "tokens": run.vocabulary.tokens,

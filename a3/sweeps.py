@@ -15,7 +15,7 @@ import torch
 from tqdm.auto import tqdm
 
 from a3.keys import key
-from a3.training import CheckpointError, load, save
+from a3.saved_runs import CheckpointError, load, save
 
 __all__ = ["cache_folder", "profile", "run_all"]
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
-import tempfile
 import time
-import warnings
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
@@ -18,21 +15,9 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-__all__ = [
-    "CheckpointError",
-    "Data",
-    "History",
-    "Hyperparameters",
-    "Model",
-    "evaluate",
-    "load",
-    "save",
-    "train",
-]
+from a3.saved_runs import SavedRun
 
-
-class CheckpointError(RuntimeError):
-    """A checkpoint cannot be written, cannot be read, or belongs to another run."""
+__all__ = ["Data", "History", "Hyperparameters", "Model", "evaluate", "train"]
 
 
 @dataclass(frozen=True)
@@ -158,13 +143,8 @@ def train(
     identity = asdict(hp) | {"initial weights": _fingerprint(model)}
     identity |= {"tokens": [train_data.tokens, valid_data.tokens]}
 
-    if checkpoint is not None and Path(checkpoint).exists():
-        state = load(checkpoint)
-        if state.get("run") != identity:
-            raise CheckpointError(
-                f"{checkpoint} belongs to another run: it has {state.get('run')}, "
-                f"this one has {identity}; delete it, give another path, or make the model afresh"
-            )
+    saved = SavedRun(checkpoint, identity)
+    if state := saved.read():
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         generator.set_state(state["generator"])
@@ -199,16 +179,15 @@ def train(
         history.flops.append((epoch + 1) * epoch_flops)
         history.seconds.append(spent + time.perf_counter() - started)
         bar.set_postfix(validation=f"{valid_loss:.3f}", best=f"{history.best_loss:.3f}")
-        if checkpoint is not None:
-            state = {
-                "run": identity,
+        saved.write(
+            {
                 "model": model.state_dict(),
                 "best": best,
                 "optimizer": optimizer.state_dict(),
                 "generator": generator.get_state(),
                 "history": asdict(history),
             }
-            save(state, checkpoint)
+        )
     model.load_state_dict(best)
     return history
 
@@ -233,55 +212,6 @@ def evaluate(model: nn.Module, data: Data, batch_size: int = 256, device: str = 
     model.to(device).eval()
     losses = [model.loss(batch.to(device)) for batch in data.batches(batch_size)]
     return sum(total.item() for total, _ in losses) / sum(tokens for _, tokens in losses)
-
-
-def save(state: dict, path: str | Path) -> None:
-    """Write tensors and plain values to ``path``, whole or not at all.
-
-    Raises
-    ------
-    CheckpointError
-        If the file cannot be written; one already there is left as it was.
-    """
-    path = Path(path)
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-            temporary = file.name
-            torch.save(state, file)
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        raise CheckpointError(
-            f"cannot write {path}: {error}. Free some space or choose another folder "
-            "(the environment variable A3_CACHE for cached results)"
-        ) from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-
-
-def load(path: str | Path) -> dict:
-    """Read what :func:`save` wrote. Nothing in the file is executed.
-
-    Raises
-    ------
-    CheckpointError
-        If the file is damaged or is not such a file.
-    """
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of a damaged file: one error is enough
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (FileNotFoundError, NotADirectoryError):
-        raise FileNotFoundError(f"there is no {path}") from None
-    except Exception as error:  # a damaged file makes torch raise many kinds of error
-        raise CheckpointError(
-            f"cannot read {path}: the file is damaged or is not a checkpoint "
-            f"({type(error).__name__}); delete it to start again"
-        ) from error
-    if not isinstance(state, dict):
-        raise CheckpointError(f"cannot read {path}: expected a dict, found {type(state).__name__}")
-    return state
 
 
 def _device(name: str) -> str:

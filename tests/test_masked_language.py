@@ -5,9 +5,8 @@ import torch
 from torch.nn import functional as F
 from transformers import BertForMaskedLM
 
-from a3 import masked_language
 from a3.masked_language import Pretraining, batches, bert_config, mask, pretrain
-from a3.training import CheckpointError, load
+from a3.saved_runs import CheckpointError, load, save
 from a3.verbal_arithmetic import verbal_arithmetic
 from a3.vocabulary import Vocabulary
 
@@ -84,16 +83,15 @@ class Interrupted(Exception):
 def test_a_run_that_goes_on_ends_as_if_it_had_not_stopped(tmp_path, monkeypatch, steps):
     path = tmp_path / "run.checkpoint"
     whole = pretrain(TEXT, WORDS, QUICK, **SHAPE)
-    monkeypatch.setattr(masked_language, "_SAVED_EVERY", 0)
+    monkeypatch.setattr("a3.saved_runs._SECONDS", 0)
 
     def save_and_stop(state, file):
-        masked_language_save(state, file)
+        save(state, file)
         if len(state["losses"]) == steps:
             raise Interrupted
 
-    masked_language_save = masked_language.save
     with monkeypatch.context() as patch:
-        patch.setattr(masked_language, "save", save_and_stop)
+        patch.setattr("a3.saved_runs.save", save_and_stop)
         with pytest.raises(Interrupted):
             pretrain(TEXT, WORDS, QUICK, checkpoint=path, **SHAPE)
     assert len(load(path)["losses"]) == steps
@@ -107,7 +105,7 @@ def test_a_run_that_goes_on_ends_as_if_it_had_not_stopped(tmp_path, monkeypatch,
     ("text", "settings"), [(TEXT[1:], QUICK), (TEXT, Pretraining(steps=13, tokens=60))]
 )
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, monkeypatch, text, settings):
-    monkeypatch.setattr(masked_language, "_SAVED_EVERY", 0)
+    monkeypatch.setattr("a3.saved_runs._SECONDS", 0)
     path = tmp_path / "run.checkpoint"
     pretrain(TEXT, WORDS, QUICK, checkpoint=path, **SHAPE)
     with pytest.raises(CheckpointError, match="belongs to another run"):

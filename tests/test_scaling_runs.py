@@ -7,8 +7,9 @@ from a3 import scaling_runs
 from a3.decoder_only import DecoderOnlyTransformer
 from a3.pig_latin import small_words
 from a3.prompts import Prompts
+from a3.saved_runs import CheckpointError
 from a3.scaling_runs import grid, sweep, train_to_budget
-from a3.training import CheckpointError, Hyperparameters, train
+from a3.training import Hyperparameters, train
 from a3.word_pairs import EOP, WordPairs
 
 BUDGET = 4e9  # about two epochs of the narrowest model
@@ -53,7 +54,7 @@ def test_whole_batches_give_the_losses_of_the_books_training_loop():
 
 def test_a_run_killed_half_way_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
     whole = train_to_budget(16, [0, 1], BUDGET)
-    monkeypatch.setattr(scaling_runs, "_SAVED_EVERY", 0)
+    monkeypatch.setattr("a3.saved_runs._SECONDS", 0)
     path, validate, calls = tmp_path / "run", scaling_runs._Run.validate, []
 
     def killed(run, point):

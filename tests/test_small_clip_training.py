@@ -10,9 +10,9 @@ from a3.clip_tokens import Vocabulary
 from a3.contrastive import contrastive_loss, supervised_contrastive_loss
 from a3.emoji_split import Split
 from a3.image_augmentation import Augmentation
+from a3.saved_runs import CheckpointError, load
 from a3.small_clip import build, normalised
 from a3.small_clip_training import parameter_groups, train_small_clip
-from a3.training import CheckpointError, load
 
 TINY = replace(
     SETTINGS,
@@ -180,7 +180,7 @@ def test_the_same_seed_gives_the_same_losses_and_another_does_not():
 def test_a_run_interrupted_goes_on_to_the_same_result(tmp_path, monkeypatch, stop):
     whole = train_small_clip(TINY)
     path = tmp_path / "run.pt"
-    monkeypatch.setattr("a3.small_clip_training._SAVED_EVERY", 0)
+    monkeypatch.setattr("a3.saved_runs._SECONDS", 0)
     step = a3.small_clip_training._Run.step
 
     def unplugged(run):
@@ -197,7 +197,7 @@ def test_a_run_interrupted_goes_on_to_the_same_result(tmp_path, monkeypatch, sto
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("a3.small_clip_training._SAVED_EVERY", 0)
+    monkeypatch.setattr("a3.saved_runs._SECONDS", 0)
     train_small_clip(TINY, checkpoint=tmp_path / "run.pt")
     with pytest.raises(CheckpointError, match="belongs to another run"):
         train_small_clip(replace(TINY, seed=1), checkpoint=tmp_path / "run.pt")

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 import a3.sweeps
+from a3.saved_runs import CheckpointError, load, save
 from a3.sweeps import cache_folder, profile, run_all
-from a3.training import CheckpointError, Hyperparameters, load, save, train
+from a3.training import Hyperparameters, train
 from a3.translation import EncoderDecoder
 from a3.word_pairs import WordPairs
 

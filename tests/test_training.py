@@ -2,20 +2,18 @@ import errno
 import math
 import os
 import pickle
-import resource
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 
 import pytest
 import torch
 from torch import nn
 
-import a3.training
 from a3.decoding import exact_match, translate
-from a3.training import CheckpointError, History, Hyperparameters, evaluate, load, save, train
+from a3.saved_runs import CheckpointError, load, save
+from a3.training import History, Hyperparameters, evaluate, train
 from a3.translation import EncoderDecoder
 from a3.word_pairs import WordPairs
 
@@ -177,7 +175,7 @@ def test_a_resumed_run_stops_where_an_uninterrupted_one_does(tmp_path, monkeypat
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(a3.training, "save", save_and_stop)
+        patch.setattr("a3.saved_runs.save", save_and_stop)
         climb(tmp_path / "run.pt", epochs=50, patience=2)
     resumed = climb(tmp_path / "run.pt", epochs=50, patience=2)
     assert_same(resumed, climb(epochs=50, patience=2))
@@ -316,11 +314,6 @@ def test_a_damaged_checkpoint_is_refused_and_nothing_in_it_is_executed(
     assert os.listdir(tmp_path) == ["run.pt"]
 
 
-def test_a_missing_file_is_not_taken_for_a_damaged_one(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        load(tmp_path / "run.pt")
-
-
 @pytest.mark.parametrize(
     "other",
     [
@@ -350,58 +343,6 @@ def test_a_file_of_another_kind_is_refused_as_a_checkpoint(tmp_path):
 
 def no_space(*args, **options):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def half_written(state, file):
-    file.write(b"half")
-    no_space()
-
-
-def torch_has_no_space(state, file):
-    raise RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed")
-
-
-@pytest.mark.parametrize(
-    ("name", "failure"),
-    [("torch.save", half_written), ("torch.save", torch_has_no_space), ("os.replace", no_space)],
-)
-def test_a_full_disk_is_reported_and_leaves_the_old_file(tmp_path, monkeypatch, name, failure):
-    path = tmp_path / "run.pt"
-    save({"old": 1}, path)
-    content = path.read_bytes()
-    with monkeypatch.context() as patch:
-        patch.setattr(name, failure)
-        with pytest.raises(CheckpointError, match=r"cannot write .*run\.pt: .*Free some space"):
-            save({"new": torch.zeros(10)}, path)
-    assert path.read_bytes() == content and os.listdir(tmp_path) == ["run.pt"]
-
-
-@contextmanager
-def small_files_only():
-    """No file may grow beyond some bytes, as on a full disk; pytest's own log neither."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_a_checkpoint_that_does_not_fit_on_the_disk_is_reported(tmp_path):
-    path = tmp_path / "run.pt"
-    path.write_bytes(b"old")
-    reported = pytest.raises(CheckpointError, match=r"cannot write .*run\.pt: .*Free some space")
-    with reported, small_files_only():
-        save({"new": torch.zeros(100_000)}, path)
-    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["run.pt"]
-
-
-def test_an_interrupt_while_writing_leaves_the_old_file_alone(tmp_path, monkeypatch):
-    save({"old": 1}, tmp_path / "run.pt")
-    monkeypatch.setattr(torch, "save", lambda state, file: interrupt())
-    with pytest.raises(KeyboardInterrupt):
-        save({"new": 1}, tmp_path / "run.pt")
-    assert os.listdir(tmp_path) == ["run.pt"] and load(tmp_path / "run.pt") == {"old": 1}
 
 
 def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
