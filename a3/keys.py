@@ -17,7 +17,7 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-__all__ = ["code_digest", "key"]
+__all__ = ["code_digest", "file_digest", "key"]
 
 _PACKAGES = (  # whose versions a result depends on
     "torch",
@@ -90,6 +90,22 @@ def code_digest(source: str | Path | ModuleType) -> str:
     return _digest(_without_docstrings(text) + json.dumps(modules, sort_keys=True))
 
 
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file's contents, read again when its size or time of change differs.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    state = path.stat()
+    return _file_digest(path, state.st_size, state.st_mtime_ns)
+
+
 def _collect_imports(tree: ast.AST, modules: dict[str, str]) -> None:
     """Add the source of each ``a3`` module imported in ``tree`` to ``modules``, transitively."""
     for node in ast.walk(tree):
@@ -127,8 +143,7 @@ def _describe(value: Any, home: str, seen: set[Any]) -> Any:
     if isinstance(value, dict):
         return [[_describe(part, home, seen) for part in item] for item in value.items()]
     if isinstance(value, Path):
-        state = value.stat()
-        return _file_digest(value, state.st_size, state.st_mtime_ns)
+        return file_digest(value)
     if isinstance(value, ModuleType):
         return [value.__name__, _module_digest(value.__name__)]
     if is_dataclass(value) and not isinstance(value, type):
@@ -185,7 +200,6 @@ def _instructions(code: CodeType) -> Iterable[tuple[str, Any]]:
 
 @cache
 def _file_digest(path: Path, size: int, changed: int) -> str:
-    """The digest of a file's contents, read again when its size or time of change differs."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
