@@ -1,4 +1,4 @@
-"""Figures of CLIP: similarities of captions and images, and a classifier's best names."""
+"""Figures of CLIP: what a tower gets, similarities, and a classifier's best names."""
 
 from __future__ import annotations
 
@@ -8,13 +8,43 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from PIL import Image
 from torch import Tensor
 
 from a3 import figures
 from a3.clip import Clip
 from a3.retrieval import top_k
 
-__all__ = ["similarity_matrix", "top_five"]
+__all__ = ["preprocessed", "similarity_matrix", "top_five"]
+
+
+def preprocessed(image: Image.Image, pixels: Tensor, what: str) -> Figure:
+    """An image, and beside it the square of numbers that a tower gets, drawn from 0 to 1.
+
+    Parameters
+    ----------
+    image : PIL image
+    pixels : Tensor, shape (3, size, size)
+        What :attr:`a3.clip.Clip.preprocess` makes of it.
+    what : str
+        What the image shows.
+
+    Returns
+    -------
+    Figure
+    """
+    square = ((pixels - pixels.amin()) / (pixels.amax() - pixels.amin())).permute(1, 2, 0)
+    figure, axes = figures.subplots(
+        1, 2, figsize=(7, 2.8), width_ratios=[1.5, 1],
+        alt=f"""An image of {what}, and the square cut from its middle at the resolution that the
+        model takes.""",
+    )  # fmt: skip
+    sides = f"{image.width} × {image.height} pixels", f"what the tower gets: {(*pixels.shape,)}"
+    for ax, side, title in zip(axes, (image, square.numpy()), sides, strict=True):
+        ax.imshow(side)
+        ax.set(title=title, xticks=[], yticks=[])
+        ax.grid(False)
+    return figure
 
 
 def similarity_matrix(similarity: Tensor, images: Sequence[Any], captions: Sequence[str]) -> Figure:

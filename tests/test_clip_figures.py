@@ -4,8 +4,9 @@ import torch
 from few_clip import few_clip
 from few_emoji import few_emoji
 from matplotlib.patches import Rectangle
+from PIL import Image
 
-from a3.clip_figures import similarity_matrix, top_five
+from a3.clip_figures import preprocessed, similarity_matrix, top_five
 from a3.contrastive import zero_shot_weights
 
 
@@ -29,6 +30,17 @@ def test_each_caption_frames_its_best_image():
     assert [text.get_text() for text in ax.texts][:3] == ["0.90", "0.10", "0.20"]
     assert len(ax.child_axes) == 3, "an image over each column"
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b", "c"]
+
+
+def test_what_the_tower_gets_is_drawn_from_0_to_1_beside_the_image():
+    image = Image.fromarray(pictures()[0].permute(1, 2, 0).numpy()).resize((90, 60))
+    pixels = few_clip().preprocess(image)
+    left, right = preprocessed(image, pixels, "a thing").axes
+    assert left.get_title() == "90 × 60 pixels" and str((*pixels.shape,)) in right.get_title()
+    drawn = right.images[0].get_array()
+    assert drawn.min() == 0 and drawn.max() == 1
+    order = pixels.permute(1, 2, 0).flatten().argsort(stable=True)
+    assert (torch.as_tensor(drawn).flatten()[order].diff() >= 0).all()
 
 
 def test_the_best_five_names_and_where_the_right_one_is():

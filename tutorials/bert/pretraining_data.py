@@ -178,9 +178,7 @@ def right(corpus, seed):
     return answers.loc[answers["held_out"], "right"].mean()
 
 
-said = {
-    corpus: {seed: right(corpus, seed) for seed in seeds} for corpus in CORPORA[:-1]
-}
+said = {c: {seed: right(c, seed) for seed in seeds} for c in CORPORA[:-1]}
 said = pd.DataFrame(said).rename_axis("seed")
 if full:
     assert said["mathematics"].mean() > 0.6

@@ -8,8 +8,7 @@ on the same things, and give the difference with its interval.
 :doc:`The small CLIP <small_clip>` is trained with augmentation, with captions drawn at random, with
 a learned scale, with a language model's vectors of the words, with noise on them, and with a loss
 by which all that is of one thing picks the rest. Each line of the figure changes one of these, in
-the main run or in a short one. It shows by which factor that changes the rank of the right drawing,
-on the geometric mean.
+the main run or in a short one, and shows the factor on the geometric mean of the right ranks.
 """
 
 import numpy as np
@@ -76,7 +75,6 @@ for (test, of), shift, marker in zip(logs.items(), (-0.2, 0, 0.2), "osD", strict
     means = ", ".join(f"{name} {of[name].mean().exp():.1f}" for name in bases)
     print(f"mean rank {test}: {means} of {each.shape[1]}")
 ax.axvline(1, color="grey", lw=1)
-ax.axhline(1.5, color="grey", lw=1, ls=":")
 labels = [f"{name} ({base_of[name]})" for name in ABLATIONS]
 ax.set(yticks=range(len(labels)), yticklabels=labels, xscale="log")
 ax.set_xlabel("factor on the mean rank (log scale)")
@@ -110,14 +108,12 @@ ax.legend(loc="upper center", bbox_to_anchor=(0.3, -0.18), ncol=3, fontsize="sma
 #    :label: recipe-parts-answer
 #    :class: dropdown
 #
-# **What stays the same.** Two changes are made to the main run, of seed 0. So many full runs would
-# take too long, so the others are made to a short one, with small images. The test drawings, the
-# schedule of the learning rate and the number of images seen are those of the run that each is
-# compared with.
+# **What stays the same.** Two changes are made to the main run, of seed 0; the others, to save
+# time, to a short one with small images. The test drawings, the schedule of the learning rate and
+# the number of images seen are those of the run that each is compared with.
 
-learned = int(held_out.seen.any(dim=1).sum())  # things to learn from
 for name, each in settings.items():
-    times = each.steps * each.batch_size / learned
+    times = each.steps * each.batch_size / held_out.seen.any(dim=1).sum()  # a thing to learn from
     print(f"{name:28}{each.steps:5} steps of {each.batch_size}: each thing {times:.0f} times")
 
 # %%
@@ -163,9 +159,8 @@ for test in in_hand if full else ():
 # With the *scale* fixed at 1 every wrong caption is pushed nearly alike (:doc:`temperature`), and
 # the model falls behind. So does one with *CLIP's loss*, by which drawings do not pick each other,
 # nor captions. A smaller *batch* that sees as many images loses little. What varied *captions* are
-# worth depends on how the test asks: a model of bare names loses by description what it does not
-# lose by name, since it has never met the other words. The printed factor is that of the first on
-# the second.
+# worth depends on how the test asks: a model of bare names has never met the other words, and falls
+# behind by description. Printed is its factor there, divided by its factor by name.
 
 for test in in_hand if full else ():
     assert factors[test].loc[["scale fixed at 1", "CLIP's loss alone"], "low"].min() > 1
@@ -219,8 +214,7 @@ assert not full or paired < apart
 # Summary
 # -------
 #
-# An ablation is a difference on the same things, with its interval, at one budget. What it says
-# holds at that budget.
+# An ablation is a difference on the same things, with its interval. It holds at its own budget.
 #
 # Exercises
 # ---------
@@ -262,8 +256,8 @@ for name in ("main", "no augmentation"):
 # None: a positive factor changes no order. The scale matters in training, where it decides
 # :doc:`which wrong pairs are pushed <contrastive_loss>`.
 
-flat = clips["scale fixed at 1"]
-s = cosine_similarity(*held_out_features(flat, emoji, held_out, across, "name"))
+of_flat = held_out_features(clips["scale fixed at 1"], emoji, held_out, across, "name")
+s = cosine_similarity(*of_flat)
 target = torch.arange(len(across))
 assert torch.equal(ranks(s, target), ranks(20 * s.double(), target))
 
@@ -284,9 +278,8 @@ assert torch.equal(ranks(s, target), ranks(20 * s.double(), target))
 #    :class: dropdown
 #
 # They are near each other. Training made the scale fit pairs that it saw, which are told apart
-# better than new drawings are: that makes it too high. And each feature had two right answers to
-# share its probability, :eq:`small-clip-loss`, where the test has one: that makes it too low.
-# Dividing the logits by the ratio would change no rank.
+# better than new drawings are: that makes it too high. And each feature had several right answers
+# to share its probability, :eq:`small-clip-loss`, where the test has one: that makes it too low.
 
 scales = torch.logspace(0, 2, 200)
 for clip in small_clips([SmallClip(seed=seed) for seed in range(3)]):

@@ -20,11 +20,9 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from a3 import figures
-from a3.backgrounds import on_white
 from a3.clip import load_model, small_clip, small_clips
 from a3.clip_evaluation import gallery
-from a3.clip_figures import similarity_matrix, top_five
+from a3.clip_figures import preprocessed, similarity_matrix, top_five
 from a3.contrastive import cosine_similarity, zero_shot_weights
 from a3.emoji import CREDITS, TEMPLATES, load_emoji
 from a3.emoji_split import split, stratum
@@ -73,8 +71,7 @@ print(*CREDITS.values(), sep="\n")
 # **Load.** :func:`a3.clip.load_model` gives OpenAI's ViT-B/32 where its weights are in the cache or
 # can be fetched, and the small CLIP where not. It says so in a warning, which is printed here.
 
-with warnings.catch_warnings(record=True) as said:
-    warnings.simplefilter("always")
+with warnings.catch_warnings(record=True, action="always") as said:
     clip = load_model()
 print(f"In use: {clip.name}.", *[f"{w.message}." for w in said])
 pretrained = clip.name != small.name
@@ -90,23 +87,10 @@ print(
 # gets numbers around zero. Here the photograph is scikit-image's cat.
 
 cat = Image.fromarray(skimage.data.chelsea())
-pixels = clip.preprocess(on_white(cat))  # (3, size, size)
-square = (pixels - pixels.amin()) / (pixels.amax() - pixels.amin())
-figure, (left, right) = figures.subplots(
-    1, 2, figsize=(7, 2.8), gridspec_kw={"width_ratios": [1.5, 1]},
-    alt="""A photograph of a cat, and the square cut from its middle at the resolution that the
-    model takes.""",
-)  # fmt: skip
-for ax, image, title in (
-    (left, cat, f"{cat.width} × {cat.height} pixels"),
-    (right, square.permute(1, 2, 0), f"what the tower gets: {(*pixels.shape,)}"),
-):
-    ax.imshow(image)
-    ax.set(title=title, xticks=[], yticks=[])
-    ax.grid(False)
+pixels = clip.preprocess(cat)  # (3, size, size)
+preprocessed(cat, pixels, "a cat")
 mean, deviation = pixels.mean(dim=(1, 2)), pixels.std(dim=(1, 2))
-print("mean of each channel     ", *(f"{m:6.2f}" for m in mean))
-print("deviation of each channel", *(f"{d:6.2f}" for d in deviation))
+print("mean and deviation of each channel:", mean.numpy().round(2), deviation.numpy().round(2))
 assert abs(mean).max() < 1.5 and 0.3 < deviation.min() < deviation.max() < 1.5
 
 # %%
@@ -118,8 +102,7 @@ assert abs(mean).max() < 1.5 and 0.3 < deviation.min() < deviation.max() < 1.5
 tokens = clip.tokenize(["a red apple", "an emoji of a yellow fish"])  # (2, context)
 for row in tokens:
     print(*row[:10].tolist(), "...")
-ends = tokens.argmax(dim=1)
-padding = torch.arange(clip.context) > ends[:, None]
+padding = torch.arange(clip.context) > tokens.argmax(dim=1)[:, None]
 assert (tokens[padding] == 0).all() and (tokens[~padding] > 0).all()
 with torch.inference_mode():
     features = clip.model.encode_text(tokens)
