@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -12,15 +12,7 @@ from a3.clip_tokens import Vocabulary
 from a3.image_augmentation import Augmentation
 from a3.word_vectors import word_vectors
 
-__all__ = [
-    "ABLATIONS",
-    "EMBEDDING_STD",
-    "SHORT",
-    "SmallClip",
-    "build",
-    "give_word_vectors",
-    "normalised",
-]
+__all__ = ["EMBEDDING_STD", "SmallClip", "build", "give_word_vectors", "normalised"]
 
 EMBEDDING_STD = 0.02
 """What open_clip draws embeddings with.
@@ -72,26 +64,6 @@ class SmallClip:
         for name in ("learning_rate", "scale"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-
-
-SHORT = SmallClip(image_size=32, batch_size=48, steps=500)
-"""A run that takes a fifth of the time, for comparisons.
-
-:meta hide-value:
-"""
-ABLATIONS = {
-    "no augmentation": SmallClip(augmentation=None),
-    "no noise on words": SmallClip(word_noise=0.0),
-    "word vectors learned here": replace(SHORT, word_vectors=False),
-    "bare names as captions": replace(SHORT, rich_captions=False),
-    "scale fixed at 1": replace(SHORT, scale=1.0, learn_scale=False),
-    "batch of 16, as many images": replace(SHORT, batch_size=16, steps=3 * SHORT.steps),
-    "CLIP's loss alone": replace(SHORT, all_pairs=False),
-}
-"""Runs that differ in one thing from :class:`SmallClip`'s defaults, or from :data:`SHORT`.
-
-:meta hide-value:
-"""
 
 
 def build(settings: SmallClip, vocabulary: Vocabulary) -> nn.Module:

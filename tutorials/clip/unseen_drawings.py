@@ -15,18 +15,19 @@ import torch
 
 from a3 import figures
 from a3.clip import small_clips
+from a3.clip_ablations import ABLATIONS
 from a3.clip_evaluation import evaluate, gallery, held_out_features
 from a3.contrastive import cosine_similarity
 from a3.emoji import CREDITS, load_emoji
 from a3.emoji_split import STRATA, kinds, split, stratum
 from a3.retrieval import ranks, share, top_k
-from a3.small_clip import ABLATIONS, SmallClip
+from a3.small_clip import SmallClip
 from a3.sweeps import profile
 
 full = profile() == "full"
 seeds = [SmallClip(seed=seed) for seed in range(3)]
 # a run of the next page trains beside the third seed, so that no core waits
-clips = small_clips([*seeds, ABLATIONS["no augmentation"]])[: len(seeds)]
+clips = small_clips([*seeds, ABLATIONS["main: no augmentation"]])[: len(seeds)]
 emoji = load_emoji()
 held_out = split(emoji)
 across, unseen = (  # not flags, not people
