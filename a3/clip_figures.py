@@ -25,7 +25,7 @@ def preprocessed(image: Image.Image, pixels: Tensor, what: str) -> Figure:
     ----------
     image : PIL image
     pixels : Tensor, shape (3, size, size)
-        What :attr:`a3.clip.Clip.preprocess` makes of it.
+        What ``preprocess`` of a :class:`a3.clip.Clip` makes of it.
     what : str
         What the image shows.
 
