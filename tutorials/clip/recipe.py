@@ -212,7 +212,8 @@ assert not full or paired < apart
 # Summary
 # -------
 #
-# An ablation is a difference on the same things, with its interval. It holds at its own budget.
+# An ablation is a difference on the same things, with its interval. It holds at its own budget: a
+# short run would have dropped two parts that the main run needs.
 #
 # Exercises
 # ---------
@@ -253,12 +254,11 @@ for name in ("main", "main: no augmentation"):
 #
 # To keep neither: without augmentation the short run finds no less, and without noise more. They
 # keep drawings and captions from being learned by heart, and a short run does not get so far; until
-# then they only make its task harder. A short run says what helps early. The changes that only it
-# was given are under the same doubt.
+# then they only make its task harder. The changes that only it was given are under this doubt too.
 
 for what in ("no augmentation", "no noise on words"):
     main, short = (factors[in_hand[0]].loc[f"{base}: {what}"] for base in BASES)
-    print(f"{what}: main {verdict(main)}; short {verdict(short)}")
+    print(f"{what}:", f"main {verdict(main)}", f"short {verdict(short)}", sep="\n  ")
     assert not full or short.factor < min(main.low, 1.1)
 
 # %%
