@@ -3,7 +3,7 @@
 # make clean  remove what was built, keep the trained results
 # make distclean   remove those and .venv too     make help    print this
 #
-# Settings:  PYTHON=python3.12   PROFILE=quick|full   PORT=8000   A3_CACHE=where trained results live
+# Settings:  PYTHON=python3.12   PROFILE=quick|full   PORT=8000   A3_CACHE=where results are kept (else ~/.cache/a3)
 
 PYTHON  ?= python3
 PROFILE ?= $(or $(A3_PROFILE),full)
@@ -14,8 +14,6 @@ ifeq ($(filter quick full,$(PROFILE)),)
 $(error PROFILE must be quick or full, not "$(PROFILE)")
 endif
 
-A3_CACHE ?= $(CURDIR)/.cache/a3
-export A3_CACHE
 export A3_PROFILE := $(PROFILE)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Packages come uncompiled, so what is imported must be kept compiled for the next process.
@@ -50,7 +48,7 @@ clean:
 	rm -rf _build docs/api docs/tutorials .pytest_cache .ruff_cache
 
 distclean: clean
-	rm -rf .venv .cache
+	rm -rf .venv
 
 help:
 	@sed -n '/^$$/q;s/^# *//p' Makefile
