@@ -10,10 +10,11 @@ import pandas as pd
 import torch
 from sklearn.metrics import f1_score
 
-from a3.bert import load_classifier
-from a3.fine_tuning import FineTuning, encode, fine_tune, logits
-from a3.pretraining_runs import SIZES, fold
-from a3.sweeps import run_all
+from a3.bert.classifier import load_classifier
+from a3.bert.fine_tuning import FineTuning, encode, fine_tune, logits
+from a3.runs.pretraining import SIZES
+from a3.bert.verbal_arithmetic import fold
+from a3.lab.sweeps import run_all
 
 __all__ = ["STEPS", "checkpoint_curves", "fine_tune_checkpoint"]
 
@@ -34,7 +35,7 @@ def checkpoint_curves(
     weights : mapping of str to Path
         What each checkpoint is called to the file of weights in its folder.
     seeds : sequence of int
-        Each evaluates on the :func:`a3.pretraining_runs.fold` of its number.
+        Each evaluates on the :func:`a3.bert.verbal_arithmetic.fold` of its number.
     sizes : sequence of int
         Numbers of sentences to fine-tune on.
     settings : FineTuning, optional
@@ -43,7 +44,7 @@ def checkpoint_curves(
     Returns
     -------
     DataFrame
-        The columns of :func:`a3.learning_curves.learning_curves`, of one draw a seed.
+        The columns of :func:`a3.runs.learning_curves.learning_curves`, of one draw a seed.
     """
     settings = settings or FineTuning(batch_size=16)
     runs = [
@@ -86,7 +87,7 @@ def fine_tune_checkpoint(
         Of the fold, the sentences, the new weights, the batches and dropout.
     size : int
         How many sentences: the first of those that the first draw of
-        :func:`a3.pretraining_runs.fine_tune_on` is given.
+        :func:`a3.runs.pretraining.fine_tune_on` is given.
     settings : FineTuning
 
     Returns
@@ -97,7 +98,7 @@ def fine_tune_checkpoint(
     Raises
     ------
     ValueError
-        If there are not so many sentences, or as for :func:`a3.bert.load_classifier`.
+        If there are not so many sentences, or as for :func:`a3.bert.classifier.load_classifier`.
     """
     training, evaluation, _ = fold(seed)
     if not 0 < size <= len(training):

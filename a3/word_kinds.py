@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from a3.pig_latin import pig_latin
+from a3.translation.pig_latin import pig_latin
 
 __all__ = ["KINDS", "kind", "moved_letters"]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from a3.checkpoints import minilm
+from a3.bert.pretrained import minilm
 
 __all__ = ["word_vectors"]
 

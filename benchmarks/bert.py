@@ -1,4 +1,4 @@
-"""Time fine-tuning in ``a3.fine_tuning`` against computing again, and against transformers.
+"""Time fine-tuning in ``a3.bert.fine_tuning`` against computing again, and against transformers.
 
 Everything is timed in one run, on the same threads, in alternating pairs; the tables give
 medians, and of the ratios the range too. The model is MiniLM, the sentences are the 448 that the
@@ -21,10 +21,10 @@ import torch
 from paired import alternate, start, table, with_range
 from transformers import Trainer, TrainingArguments
 
-from a3.bert import load_classifier
-from a3.checkpoints import minilm
-from a3.fine_tuning import FineTuning, encode, features, fine_tune, fit_linear
-from a3.verbal_arithmetic import splits
+from a3.bert.classifier import load_classifier
+from a3.bert.pretrained import minilm
+from a3.bert.fine_tuning import FineTuning, encode, features, fine_tune, fit_linear
+from a3.bert.verbal_arithmetic import splits
 
 SETTINGS = FineTuning(epochs=1)
 
@@ -108,7 +108,7 @@ def main():
     ours, theirs = alternate(*full_epoch(training), arguments.repeats)
     ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
     table(
-        ("a3.fine_tuning", "transformers.Trainer", "theirs / ours"),
+        ("a3.bert.fine_tuning", "transformers.Trainer", "theirs / ours"),
         (f"{median(ours):.2f}", f"{median(theirs):.2f}", with_range(ratios, 2)),
     )
 

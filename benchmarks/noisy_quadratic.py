@@ -1,4 +1,4 @@
-"""Time the closed form of ``a3.noisy_quadratic`` and its simulation against a plain loop.
+"""Time the closed form of ``a3.theory.noisy_quadratic`` and its simulation against a plain loop.
 
 The expected loss of a noisy quadratic after T steps, for each learning rate and batch size of a
 grid, is computed in three ways:
@@ -23,7 +23,7 @@ from statistics import median
 import torch
 from paired import alternate, start, table, with_range
 
-from a3.noisy_quadratic import NoisyQuadratic
+from a3.theory.noisy_quadratic import NoisyQuadratic
 
 RATES, BATCH_SIZES = (0.02, 0.1, 0.5, 1.0), (1.0, 8.0, 64.0, 512.0)
 TRAJECTORIES, FEW = 1_000, 20  # side by side, and in the loop

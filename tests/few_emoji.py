@@ -2,7 +2,7 @@
 
 import torch
 
-from a3.emoji import Concept, Emoji
+from a3.clip.emoji import Concept, Emoji
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 170, 60), "blue": (30, 60, 220)}
 THINGS = ["disc", "ring", "bar", "post", "cross", "slash", "frame", "dot"]

@@ -7,7 +7,7 @@ from torch.autograd import gradcheck
 from torch.autograd.functional import jacobian
 from torch.nn import functional as F
 
-from a3.attention import (
+from a3.translation.attention import (
     CausalScaledDotAttention,
     ScaledDotAttention,
     SinusoidalPositions,
@@ -15,7 +15,7 @@ from a3.attention import (
     positional_encoding,
     scaled_dot_attention,
 )
-from a3.translation import EncoderDecoder
+from a3.translation.encoder_decoder import EncoderDecoder
 
 B, K, T, H = 3, 4, 6, 8
 CLASSES = [ScaledDotAttention, CausalScaledDotAttention]

@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from a3.backgrounds import on_white, trimmed, trimmed_to
+from a3.clip.drawings import on_white, trimmed, trimmed_to
 
 
 def drawing(box, size=(60, 60)):

@@ -12,12 +12,12 @@ from transformers import (
     RobertaModel,
 )
 
-from a3.bert import (
+from a3.bert.classifier import (
     BertForSentenceClassification,
     RobertaForSentenceClassification,
     load_classifier,
 )
-from a3.verbal_arithmetic import LABELS
+from a3.bert.verbal_arithmetic import LABELS
 
 SMALL = {
     "vocab_size": 40,

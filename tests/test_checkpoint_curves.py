@@ -3,10 +3,10 @@ import pytest
 import torch
 from tiny_bert import save_tiny_bert
 
-from a3 import checkpoint_curves as curves_of
-from a3.checkpoint_curves import checkpoint_curves, fine_tune_checkpoint
-from a3.fine_tuning import FineTuning
-from a3.pretraining_runs import fold
+from a3.runs import learning_curves as curves_of
+from a3.runs.learning_curves import checkpoint_curves, fine_tune_checkpoint
+from a3.bert.fine_tuning import FineTuning
+from a3.bert.verbal_arithmetic import fold
 
 FAST = FineTuning(batch_size=16, learning_rate=3e-3)
 

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import huggingface_hub.constants
 import pytest
 
-import a3.checkpoints
-from a3.checkpoints import HUB_CHECKPOINTS, Checkpoint, checkpoint, minilm
-from a3.hub import hub_reachable
+import a3.bert.pretrained
+from a3.bert.pretrained import HUB_CHECKPOINTS, Checkpoint, checkpoint, minilm
+from a3.lab.environment import hub_reachable
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_with_the_hub_it_is_downloaded_at_the_revision(monkeypatch, tmp_path):
         return str(tmp_path / "89abcdef01234567")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    monkeypatch.setattr(a3.checkpoints, "hub_reachable", lambda: True)
+    monkeypatch.setattr(a3.bert.pretrained, "hub_reachable", lambda: True)
     found = checkpoint("BERTweet", revision="v2")
     assert asked["repository"] == "vinai/bertweet-base" and asked["revision"] == "v2"
     assert not asked["local_files_only"]
@@ -68,7 +68,7 @@ def test_a_download_that_breaks_off_is_named(monkeypatch):
         raise ConnectionResetError("half-way")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", breaks_off)
-    monkeypatch.setattr(a3.checkpoints, "hub_reachable", lambda: True)
+    monkeypatch.setattr(a3.bert.pretrained, "hub_reachable", lambda: True)
     found = checkpoint()
     assert found.name == "MiniLM" and "it failed (ConnectionResetError)" in found.line
 

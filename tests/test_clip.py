@@ -9,9 +9,10 @@ from few_clip import SETTINGS, few_clip
 from few_emoji import few_emoji
 from PIL import Image
 
-import a3.clip
-from a3.clip import Clip, load_model, small_clip, small_clips
-from a3.small_clip import SmallClip
+import a3.clip.model
+from a3.clip.model import Clip
+from a3.runs.clip import load_model, small_clip, small_clips
+from a3.clip.small import SmallClip
 
 
 @pytest.fixture
@@ -22,9 +23,9 @@ def cut(monkeypatch, tmp_path):
         raise OSError("the network is cut")
 
     monkeypatch.setattr("socket.create_connection", refuse)
-    monkeypatch.setattr("a3.clip.hub_reachable", lambda: False)
-    monkeypatch.setattr("a3.clip._cached", lambda entry: False)
-    monkeypatch.setattr("a3.clip.small_clip", lambda seed=0: few_clip())
+    monkeypatch.setattr("a3.clip.model.hub_reachable", lambda: False)
+    monkeypatch.setattr("a3.clip.model._cached", lambda entry: False)
+    monkeypatch.setattr("a3.runs.clip.small_clip", lambda seed=0: few_clip())
 
 
 def images():
@@ -100,7 +101,7 @@ def test_without_network_the_small_clip_takes_over_in_one_line(cut, caplog, capf
 
 
 def test_a_download_that_fails_half_way_is_no_other_case(cut, monkeypatch, caplog):
-    monkeypatch.setattr("a3.clip.hub_reachable", lambda: True)
+    monkeypatch.setattr("a3.clip.model.hub_reachable", lambda: True)
 
     def fails(*_, **__):
         logging.error("as open_clip does")
@@ -115,7 +116,7 @@ def test_a_download_that_fails_half_way_is_no_other_case(cut, monkeypatch, caplo
 
 
 def test_weights_that_are_damaged_are_no_other_case(cut, monkeypatch):
-    monkeypatch.setattr("a3.clip._cached", lambda entry: True)
+    monkeypatch.setattr("a3.clip.model._cached", lambda entry: True)
 
     def fails(*_, **__):
         raise EOFError
@@ -132,7 +133,7 @@ def test_the_small_clip_can_be_asked_for(cut):
 
 def test_a_pretrained_model_is_used_the_same_way(monkeypatch):
     """With weights drawn at random in place of those that the hub would send."""
-    monkeypatch.setattr("a3.clip._cached", lambda entry: True)
+    monkeypatch.setattr("a3.clip.model._cached", lambda entry: True)
     create, given = open_clip.create_model_from_pretrained, {}
 
     def random(name, pretrained, **options):
@@ -155,9 +156,9 @@ def test_a_pretrained_model_is_used_the_same_way(monkeypatch):
 
 
 def test_weights_in_the_cache_are_used_without_asking_the_hub(monkeypatch):
-    monkeypatch.setattr("a3.clip._cached", lambda entry: True)
-    monkeypatch.setattr("a3.clip.hub_reachable", lambda: pytest.fail("the hub was asked"))
-    monkeypatch.setattr("a3.clip._pretrained", lambda *given: given)
+    monkeypatch.setattr("a3.clip.model._cached", lambda entry: True)
+    monkeypatch.setattr("a3.clip.model.hub_reachable", lambda: pytest.fail("the hub was asked"))
+    monkeypatch.setattr("a3.clip.model._pretrained", lambda *given: given)
     assert load_model() == ("ViT-B-32", "openai", True)
 
 
@@ -169,11 +170,11 @@ def test_the_cache_is_looked_into(monkeypatch):
         return "/a/path" if file.endswith(".bin") else None
 
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", look)
-    assert a3.clip._cached(a3.clip._known("ViT-B-32", "openai"))
+    assert a3.clip.model._cached(a3.clip.model._known("ViT-B-32", "openai"))
     assert looked[0] == ("timm/vit_base_patch32_clip_224.openai", "open_clip_model.safetensors")
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
-    assert not a3.clip._cached(a3.clip._known("ViT-B-32", "openai"))
-    assert not a3.clip._cached({})
+    assert not a3.clip.model._cached(a3.clip.model._known("ViT-B-32", "openai"))
+    assert not a3.clip.model._cached({})
 
 
 def test_small_clips_are_trained_by_the_settings_and_for_less_where_asked(monkeypatch):
@@ -184,9 +185,9 @@ def test_small_clips_are_trained_by_the_settings_and_for_less_where_asked(monkey
         return [{"tokens": [5, 6], "weights": weights(each["settings"])} for each in settings]
 
     def weights(settings):
-        return a3.clip.build(settings, a3.clip.Vocabulary([5, 6])).state_dict()
+        return a3.clip.model.build(settings, a3.clip.model.Vocabulary([5, 6])).state_dict()
 
-    monkeypatch.setattr("a3.clip.run_all", run)
+    monkeypatch.setattr("a3.clip.model.run_all", run)
     monkeypatch.setenv("A3_PROFILE", "full")
     one, two = small_clips([SETTINGS, SmallClip(seed=2)])
     assert (one.image_size, two.name) == (32, "small CLIP (seed 2)")

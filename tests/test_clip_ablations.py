@@ -2,7 +2,7 @@ from dataclasses import asdict
 
 import pytest
 
-from a3.clip_ablations import ABLATIONS, BASES
+from a3.runs.clip import ABLATIONS, BASES
 
 
 @pytest.mark.parametrize("name", ABLATIONS)

@@ -3,10 +3,10 @@ import torch
 from few_clip import few_clip
 from few_emoji import few_emoji
 
-import a3.clip_evaluation
-from a3.clip_evaluation import caption_features, evaluate, gallery, held_out_features
-from a3.emoji_split import STRATA, Split
-from a3.retrieval import share
+import a3.clip.evaluation
+from a3.clip.evaluation import caption_features, evaluate, gallery, held_out_features
+from a3.clip.emoji_split import STRATA, Split
+from a3.lab.intervals import share
 
 
 @pytest.fixture
@@ -119,5 +119,5 @@ def test_a_trained_model_can_be_evaluated_by_name_or_description(emoji, split):
 
 
 def test_the_single_prompt_is_the_first_of_the_ensemble():
-    assert len(a3.clip_evaluation.GROUP_TEMPLATES) > 3
-    assert all("{}" in template for template in a3.clip_evaluation.GROUP_TEMPLATES)
+    assert len(a3.clip.evaluation.GROUP_TEMPLATES) > 3
+    assert all("{}" in template for template in a3.clip.evaluation.GROUP_TEMPLATES)

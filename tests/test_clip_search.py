@@ -7,13 +7,13 @@ from few_clip import few_clip
 from few_emoji import few_emoji
 from PIL import Image
 
-from a3.clip_search import contact_sheet, main, rank_images
+from a3.clip.__main__ import contact_sheet, main, rank_images
 
 
 @pytest.fixture(autouse=True)
 def with_the_few(monkeypatch, tmp_path):
     monkeypatch.setenv("A3_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("a3.clip_search.load_model", lambda *_: few_clip())
+    monkeypatch.setattr("a3.clip.__main__.load_model", lambda *_: few_clip())
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_options_that_make_no_sense_are_refused(folder, capsys):
 
 
 def test_the_command_runs_as_a_module(tmp_path):
-    command = [sys.executable, "-m", "a3.clip", "fish", "--images", str(tmp_path / "nowhere")]
+    command = [sys.executable, "-m", "a3.clip.model", "fish", "--images", str(tmp_path / "nowhere")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2 and "is not a folder" in done.stderr
     assert "Traceback" not in done.stderr and "RuntimeWarning" not in done.stderr

@@ -3,7 +3,7 @@ import warnings
 import pytest
 import torch
 
-from a3.clip_tokens import Vocabulary, check_captions
+from a3.clip.tokens import Vocabulary, check_captions
 
 CAPTIONS = ["a yellow fish", "a small red house", "fish and house"]
 

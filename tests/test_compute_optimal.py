@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from a3.compute_optimal import compute_optimal
-from a3.isoflop import fit_isoflop
-from a3.parametric import fit_parametric
+from a3.scaling.compute_optimal import compute_optimal
+from a3.scaling.isoflop import fit_isoflop
+from a3.scaling.parametric import fit_parametric
 
 N, C = (
     part.ravel() for part in np.meshgrid(np.geomspace(1e7, 1e10, 8), np.geomspace(1e18, 1e21, 6))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from open_clip import ClipLoss
 
-from a3.contrastive import (
+from a3.clip.contrastive import (
     contrastive_loss,
     cosine_similarity,
     supervised_contrastive_loss,

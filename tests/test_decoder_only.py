@@ -3,12 +3,13 @@ import torch
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from a3.attention import positional_encoding
-from a3.decoder_only import DecoderOnlyTransformer, complete
-from a3.pig_latin import ALPHABET
-from a3.prompts import Prompts
-from a3.training import Hyperparameters, evaluate, train
-from a3.word_pairs import EOP, EOS, IGNORE, SOS, WordPairs, decode, encode
+from a3.translation.attention import positional_encoding
+from a3.translation.decoder_only import DecoderOnlyTransformer
+from a3.translation.decoding import complete
+from a3.translation.pig_latin import ALPHABET
+from a3.translation.prompts import Prompts
+from a3.translation.training import Hyperparameters, evaluate, train
+from a3.translation.word_pairs import EOP, EOS, IGNORE, SOS, WordPairs, decode, encode
 
 WORDS = ["a", "team", "quick", "string", "well-known", "you", "squid", "i", "conditioning"]
 MODEL_SIZES = [(4, 1), (16, 3)]

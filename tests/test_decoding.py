@@ -2,11 +2,11 @@ import pytest
 import torch
 from test_translation import SENTENCE, WORDS
 
-import a3.decoding
-from a3.decoding import exact_match, translate
-from a3.pig_latin import ALPHABET
-from a3.translation import EncoderDecoder
-from a3.word_pairs import EOS, SOS, WordPairs, decode, encode
+import a3.translation.decoding
+from a3.translation.decoding import exact_match, translate
+from a3.translation.pig_latin import ALPHABET
+from a3.translation.encoder_decoder import EncoderDecoder
+from a3.translation.word_pairs import EOS, SOS, WordPairs, decode, encode
 
 
 def sharpened(hidden=16, layers=2, **options):
@@ -85,7 +85,7 @@ def test_exact_match_is_the_share_of_words_without_a_wrong_character(monkeypatch
     pairs = WordPairs(["team", "my", "quick", "well-known"])
     guesses = {"team": "eamtay", "my": "ymayy", "quick": "ickqua", "well-known": "ellway-ownknay"}
     monkeypatch.setattr(
-        a3.decoding, "translate", lambda model, words: [guesses[word] for word in words]
+        a3.translation.decoding, "translate", lambda model, words: [guesses[word] for word in words]
     )
     assert exact_match(None, pairs) == 0.5
 

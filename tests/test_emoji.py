@@ -3,22 +3,22 @@ from collections import Counter
 import pytest
 import torch
 
-import a3.emoji
-from a3.emoji import ARTISTS, CREDITS, caption_parts, draw_caption, load_emoji
+import a3.clip.emoji
+from a3.clip.emoji import ARTISTS, CREDITS, caption_parts, draw_caption, load_emoji
 
 
 @pytest.fixture(scope="module")
 def concepts():
-    return list(a3.emoji._concepts().values())
+    return list(a3.clip.emoji._concepts().values())
 
 
 @pytest.fixture
 def a_few(monkeypatch, tmp_path):
     """Only the first emoji of each group, drawn into a cache of their own."""
-    every = a3.emoji._concepts()
+    every = a3.clip.emoji._concepts()
     first = {concept.group: code for code, concept in reversed(every.items())}
     few = {code: every[code] for code in first.values()}
-    monkeypatch.setattr("a3.emoji._concepts", lambda: dict(few))
+    monkeypatch.setattr("a3.clip.emoji._concepts", lambda: dict(few))
     monkeypatch.setenv("A3_CACHE", str(tmp_path))
     return few
 
@@ -28,7 +28,7 @@ def test_there_are_about_1900_concepts_in_nine_groups_and_both_artists_drew_them
     groups = Counter(concept.group for concept in concepts)
     assert len(groups) == 9 and min(groups.values()) > 80
     for artist in ARTISTS:
-        assert set(a3.emoji._concepts()) <= set(a3.emoji._files(artist))
+        assert set(a3.clip.emoji._concepts()) <= set(a3.clip.emoji._files(artist))
 
 
 def test_skin_tones_are_left_out(concepts):
@@ -64,7 +64,7 @@ def test_keywords_say_more_than_the_names(concepts, character, keyword):
 def test_most_things_have_keywords_in_plain_words(concepts):
     words = [word for concept in concepts for word in concept.keywords]
     assert sum(bool(concept.keywords) for concept in concepts) > len(concepts) / 2
-    assert all(word == a3.emoji._plain(word) and word for word in words)
+    assert all(word == a3.clip.emoji._plain(word) and word for word in words)
 
 
 def test_images_are_rgb_on_white_and_differ_between_artists(a_few):
@@ -88,16 +88,16 @@ def test_outlines_are_dark_lines_around_the_first_artists_shapes(a_few):
 
 def test_a_drawing_with_outlines_is_a_drawing_of_strokes_with_room_for_them():
     svg = '<svg viewBox="0 0 36 36"><path fill="#f00" d="M0 0h36v36H0z"/></svg>'
-    lined = a3.emoji._with_outlines(svg)
+    lined = a3.clip.emoji._with_outlines(svg)
     assert 'viewBox="-1.0 -1.0 38.0 38.0"' in lined and lined.count("<path") == 1
-    image = torch.from_numpy(a3.emoji._rasterise(lined, 380).copy())  # (3, 380, 380)
+    image = torch.from_numpy(a3.clip.emoji._rasterise(lined, 380).copy())  # (3, 380, 380)
     assert image[:, 190, 10].tolist() == image[:, 10, 190].tolist() == [0, 0, 0]
     assert image[:, 190, 190].tolist() == [255, 0, 0]
 
 
 def test_images_are_drawn_once(a_few, monkeypatch):
     first = load_emoji(16, progress=False)
-    monkeypatch.setattr("a3.emoji.load", spy := Spy(a3.emoji.load))
+    monkeypatch.setattr("a3.clip.emoji.load", spy := Spy(a3.clip.emoji.load))
     again = load_emoji(16, progress=False)
     assert again.concepts == first.concepts and torch.equal(again.images, first.images)
     assert spy.calls == 1
@@ -130,13 +130,13 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(a_few, tmp_path, monkeypa
 
 
 def test_a_glyph_that_one_artist_lacks_is_left_out(a_few, monkeypatch):
-    files = a3.emoji._files
+    files = a3.clip.emoji._files
     lacking = next(iter(a_few))
 
     def fewer(artist):
         return {c: p for c, p in files(artist).items() if artist == "Twemoji" or c != lacking}
 
-    monkeypatch.setattr("a3.emoji._files", fewer)
+    monkeypatch.setattr("a3.clip.emoji._files", fewer)
     emoji = load_emoji(8, progress=False)
     assert len(emoji.concepts) == len(emoji.images) == len(a_few) - 1
     assert a_few[lacking] not in emoji.concepts

@@ -3,15 +3,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-import a3.emoji
-from a3.emoji import Emoji
-from a3.emoji_split import STRATA, kinds, split, stratum, validation_split
+import a3.clip.emoji
+from a3.clip.emoji import Emoji
+from a3.clip.emoji_split import STRATA, kinds, split, stratum, validation_split
 
 
 @pytest.fixture(scope="module")
 def emoji():
     """All concepts, with images of noise: no two look the same."""
-    concepts = tuple(a3.emoji._concepts().values())
+    concepts = tuple(a3.clip.emoji._concepts().values())
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, (len(concepts), 2, 3, 4, 4), generator=generator)
     images = images.to(torch.uint8)

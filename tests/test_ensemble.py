@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from a3.decoder_only import DecoderOnlyTransformer
-from a3.ensemble import Ensemble, StackedBatch
-from a3.prompts import Prompts
-from a3.word_pairs import WordPairs
+from a3.translation.decoder_only import DecoderOnlyTransformer
+from a3.translation.side_by_side import Ensemble, StackedBatch
+from a3.translation.prompts import Prompts
+from a3.translation.word_pairs import WordPairs
 
 WORDS = [["team", "impress", "string"], ["well-known", "my", "quick"], ["you", "the", "shopping"]]
 

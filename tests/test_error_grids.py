@@ -3,8 +3,8 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from a3.error_grids import ErrorGrids
-from a3.verbal_arithmetic import verbal_arithmetic
+from a3.bert.error_grids import ErrorGrids
+from a3.bert.verbal_arithmetic import verbal_arithmetic
 
 LABELS = verbal_arithmetic()["label"].to_numpy()
 

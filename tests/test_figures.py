@@ -4,8 +4,8 @@ import pytest
 import torch
 from matplotlib.colors import to_hex
 
-from a3 import figures
-from a3.training import History
+from a3.lab import figures
+from a3.translation.training import History
 
 
 @pytest.fixture(autouse=True)

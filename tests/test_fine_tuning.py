@@ -7,8 +7,8 @@ from tiny_bert import WORDS
 from torch.nn import functional as F
 from transformers import BertConfig, BertTokenizerFast, get_linear_schedule_with_warmup
 
-from a3.bert import BertForSentenceClassification
-from a3.fine_tuning import (
+from a3.bert.classifier import BertForSentenceClassification
+from a3.bert.fine_tuning import (
     FineTuning,
     Sentences,
     decay_groups,
@@ -18,7 +18,7 @@ from a3.fine_tuning import (
     fit_linear,
     logits,
 )
-from a3.verbal_arithmetic import verbal_arithmetic
+from a3.bert.verbal_arithmetic import verbal_arithmetic
 
 CONFIG = {
     "vocab_size": len(WORDS),

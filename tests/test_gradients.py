@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd.functional import jacobian
 
-from a3.gradients import (
+from a3.theory.gradients import (
     jacobian_bound,
     relu_chain,
     relu_chain_bound,

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from a3.hub import hub_reachable
+from a3.lab.environment import hub_reachable
 
 
 @pytest.fixture(autouse=True)
@@ -64,13 +64,13 @@ def test_without_network_its_libraries_are_put_offline(monkeypatch):
 
 
 def test_the_variable_is_believed_without_asking(monkeypatch):
-    monkeypatch.setattr("a3.hub._answers", lambda _: pytest.fail("it was asked"))
+    monkeypatch.setattr("a3.lab.environment._answers", lambda _: pytest.fail("it was asked"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "yes")
     assert not hub_reachable()
 
 
 def test_a_name_that_never_resolves_costs_the_timeout(monkeypatch):
-    monkeypatch.setattr("a3.hub._answers", lambda _: time.sleep(5))
+    monkeypatch.setattr("a3.lab.environment._answers", lambda _: time.sleep(5))
     started = time.perf_counter()
     assert not hub_reachable(timeout=0.2)
     assert time.perf_counter() - started < 2

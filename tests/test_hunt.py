@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from a3.contrastive import cosine_similarity
-from a3.hunt import GRAMMAR, Hunt
+from a3.clip.contrastive import cosine_similarity
+from a3.clip.hunt import GRAMMAR, Hunt
 
 
 class Letters:

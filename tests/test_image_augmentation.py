@@ -1,6 +1,6 @@
 import torch
 
-from a3.image_augmentation import Augmentation, _blurred, augment
+from a3.clip.drawings import Augmentation, _blurred, augment
 
 NONE = Augmentation(
     rotation=0,

@@ -9,8 +9,8 @@ from few_clip import few_clip
 from few_emoji import few_emoji
 from PIL import Image
 
-import a3.image_folder
-from a3.image_folder import encode_folder, find_images, open_image
+import a3.clip.folder
+from a3.clip.folder import encode_folder, find_images, open_image
 
 
 @pytest.fixture(autouse=True)
@@ -133,7 +133,7 @@ def test_a_folder_of_which_nothing_can_be_used_is_refused(tmp_path):
 
 def test_a_file_that_cannot_be_read_or_is_huge_is_refused(folder, monkeypatch):
     (folder / "gone.png").symlink_to(folder / "nowhere")
-    monkeypatch.setattr("a3.image_folder.GREATEST_FILE", 100)
+    monkeypatch.setattr("a3.clip.folder.GREATEST_FILE", 100)
     paths = [folder / "gone.png", folder / "a.png"]
     (folder / "tiny.png").write_bytes(content(Image.new("1", (8, 8))))
     read = encode_folder(few_clip(), [*paths, folder / "tiny.png"], progress=False)
@@ -181,8 +181,8 @@ def test_another_model_has_features_of_its_own(folder):
 
 def test_what_was_encoded_before_an_interruption_is_kept(folder, monkeypatch):
     clip = Counted(few_clip())
-    monkeypatch.setattr("a3.image_folder._BATCH", 1)
-    read, left = a3.image_folder._read, [2]
+    monkeypatch.setattr("a3.clip.folder._BATCH", 1)
+    read, left = a3.clip.folder._read, [2]
 
     def unplugged(path):
         left[0] -= 1
@@ -191,7 +191,7 @@ def test_what_was_encoded_before_an_interruption_is_kept(folder, monkeypatch):
         return read(path)
 
     with monkeypatch.context() as patched:
-        patched.setattr("a3.image_folder._read", unplugged)
+        patched.setattr("a3.clip.folder._read", unplugged)
         with pytest.raises(KeyboardInterrupt):
             encode_folder(clip, find_images(folder), progress=False)
     assert clip.images == 2
@@ -216,5 +216,5 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(folder, cache, monkeypatc
 
 def test_large_photographs_wait_at_a_smaller_size(folder):
     large = Image.new("RGB", (4_000, 3_000), "red")
-    assert min(a3.image_folder._smaller(large, 32).size) in range(128, 256)
-    assert a3.image_folder._smaller(image(0), 32).size == (32, 32)
+    assert min(a3.clip.folder._smaller(large, 32).size) in range(128, 256)
+    assert a3.clip.folder._smaller(image(0), 32).size == (32, 32)

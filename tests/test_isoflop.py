@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from a3.isoflop import fit_isoflop
-from a3.parabola import find_optimal_params
+from a3.scaling.isoflop import fit_isoflop
+from a3.scaling.parabola import find_optimal_params
 
 BUDGETS = 1e15 * 4.0 ** np.arange(5)
 

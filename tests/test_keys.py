@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import a3.keys
-from a3.keys import code_digest, key
-from a3.training import Hyperparameters
+import a3.lab.keys
+from a3.lab.keys import code_digest, key
+from a3.translation.training import Hyperparameters
 
 SCRIPT = '''
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ from functools import cache
 from pathlib import Path
 import numpy as np
 from torch import nn
-from a3 import attention
-from a3.word_pairs import WordPairs
-from a3.training import Hyperparameters
+from a3.translation import attention
+from a3.translation.word_pairs import WordPairs
+from a3.translation.training import Hyperparameters
 
 LONGEST = 7
 TABLE = {("small", 32): Hyperparameters(epochs=50)}
@@ -58,7 +58,7 @@ closed = make(20)
 def run(seed, width=32, *, depth=4):
     """One run."""
     # a comment
-    from a3.translation import EncoderDecoder
+    from a3.translation.encoder_decoder import EncoderDecoder
     pairs = WordPairs(["team"])
     positions = [Positions() for _ in range(3)]
     return {"y": np.exp(seed) + LONGEST + helper(5) + cached(6) + HP.epochs, "table": TABLE,
@@ -120,7 +120,7 @@ def test_comments_docstrings_layout_and_what_is_not_named_change_no_key(old, new
         ("scale = 2", "scale = 3"),
         ("Positions(nn.Module)", "Positions(nn.Identity)"),
         ("np.exp", "np.sin"),
-        ("from a3.translation import EncoderDecoder", "from a3.attention import causal_mask"),
+        ("from a3.translation.encoder_decoder import EncoderDecoder", "from a3.translation.attention import causal_mask"),
     ],
 )
 def test_what_the_function_does_or_names_changes_the_key(old, new):
@@ -164,9 +164,9 @@ def test_a_path_counts_by_what_is_in_the_file(tmp_path):
 
 def test_versions_change_the_key(monkeypatch):
     first = key(function(), {})
-    versions = a3.keys._versions()
+    versions = a3.lab.keys._versions()
     assert {"torch", "numpy", "wordsegment", "transformers", "python", "machine"} <= set(versions)
-    monkeypatch.setattr(a3.keys, "_versions", lambda: versions | {"torch": "1.0"})
+    monkeypatch.setattr(a3.lab.keys, "_versions", lambda: versions | {"torch": "1.0"})
     assert key(function(), {}) != first
 
 
@@ -191,16 +191,16 @@ def test_the_digest_of_source_leaves_out_comments_docstrings_and_layout():
 EDITS = """
 import json, sys
 from pathlib import Path
-import a3.keys
-from a3.keys import code_digest, key
-from a3.translation import EncoderDecoder
+import a3.lab.keys
+from a3.lab.keys import code_digest, key
+from a3.translation.encoder_decoder import EncoderDecoder
 
 def run(seed):
     return {"model": EncoderDecoder(seed=seed)}
 
 def keys():
-    a3.keys._module_digest.cache_clear()
-    return [key(run, {}), code_digest("from a3.translation import EncoderDecoder\\nx = 1")]
+    a3.lab.keys._module_digest.cache_clear()
+    return [key(run, {}), code_digest("from a3.translation.encoder_decoder import EncoderDecoder\\nx = 1")]
 
 package, before, changed = Path(a3.__file__).parent, keys(), {}
 assert before == keys()
@@ -216,7 +216,7 @@ print(json.dumps(list(changed.values())))
 
 
 def test_the_code_of_a_module_that_is_named_or_that_it_imports_changes_the_key(tmp_path):
-    shutil.copytree(Path(a3.keys.__file__).parent, tmp_path / "a3")
+    shutil.copytree(Path(a3.lab.keys.__file__).parent, tmp_path / "a3")
     edits = [
         ("translation.py", "2 * t * V * H", "3 * t * V * H"),
         ("attention.py", "math.sqrt(Q.shape[-1])", "Q.shape[-1]"),  # imported by it

@@ -4,7 +4,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from a3.loss_law import fit_laws, hoffmann_starts, huber_objective, log_terms, projected_starts
+from a3.scaling.loss_law import (
+    fit_laws,
+    hoffmann_starts,
+    huber_objective,
+    log_terms,
+    projected_starts,
+)
 
 seeds = st.integers(0, 2**32 - 1)
 

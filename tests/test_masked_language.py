@@ -5,10 +5,10 @@ import torch
 from torch.nn import functional as F
 from transformers import BertForMaskedLM
 
-from a3.masked_language import Pretraining, batches, bert_config, mask, pretrain
-from a3.saved_runs import CheckpointError, load, save
-from a3.verbal_arithmetic import verbal_arithmetic
-from a3.vocabulary import Vocabulary
+from a3.bert.masked_language import Pretraining, batches, bert_config, mask, pretrain
+from a3.lab.saved_runs import CheckpointError, load, save
+from a3.bert.verbal_arithmetic import verbal_arithmetic
+from a3.bert.vocabulary import Vocabulary
 
 TEXT = [sentence.split() for sentence in verbal_arithmetic()["sentence"]]
 TEXT += [["count", *"one two three four five".split()], ["stop"]]
@@ -83,7 +83,7 @@ class Interrupted(Exception):
 def test_a_run_that_goes_on_ends_as_if_it_had_not_stopped(tmp_path, monkeypatch, steps):
     path = tmp_path / "run.checkpoint"
     whole = pretrain(TEXT, WORDS, QUICK, **SHAPE)
-    monkeypatch.setattr("a3.saved_runs._SECONDS", 0)
+    monkeypatch.setattr("a3.lab.saved_runs._SECONDS", 0)
 
     def save_and_stop(state, file):
         save(state, file)
@@ -91,7 +91,7 @@ def test_a_run_that_goes_on_ends_as_if_it_had_not_stopped(tmp_path, monkeypatch,
             raise Interrupted
 
     with monkeypatch.context() as patch:
-        patch.setattr("a3.saved_runs.save", save_and_stop)
+        patch.setattr("a3.lab.saved_runs.save", save_and_stop)
         with pytest.raises(Interrupted):
             pretrain(TEXT, WORDS, QUICK, checkpoint=path, **SHAPE)
     assert len(load(path)["losses"]) == steps
@@ -105,7 +105,7 @@ def test_a_run_that_goes_on_ends_as_if_it_had_not_stopped(tmp_path, monkeypatch,
     ("text", "settings"), [(TEXT[1:], QUICK), (TEXT, Pretraining(steps=13, tokens=60))]
 )
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, monkeypatch, text, settings):
-    monkeypatch.setattr("a3.saved_runs._SECONDS", 0)
+    monkeypatch.setattr("a3.lab.saved_runs._SECONDS", 0)
     path = tmp_path / "run.checkpoint"
     pretrain(TEXT, WORDS, QUICK, checkpoint=path, **SHAPE)
     with pytest.raises(CheckpointError, match="belongs to another run"):

@@ -2,8 +2,8 @@ from collections import Counter
 
 import pytest
 
-from a3.mathematical_english import mathematics, mathematics_words, number_words, scrambled
-from a3.verbal_arithmetic import NUMBERS
+from a3.bert.mathematical_english import mathematics, mathematics_words, number_words, scrambled
+from a3.bert.verbal_arithmetic import NUMBERS
 
 HELD_OUT = [(a, b) for a in range(20) for b in range(a, 20) if (7 * a + 2 * b) % 5 == 0]
 SENTENCES = ["two plus three", "nine minus four", "one plus zero"]

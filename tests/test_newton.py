@@ -1,6 +1,6 @@
 import torch
 
-from a3.newton import minimize
+from a3.scaling.loss_law import minimize
 
 
 def rosenbrock(x, which, scale):

@@ -6,7 +6,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from a3.noisy_quadratic import NoisyQuadratic
+from a3.theory.noisy_quadratic import NoisyQuadratic
 
 seeds = st.integers(0, 2**32 - 1)
 batches = st.sampled_from([1.0, 32.0, math.inf]) | st.floats(1e-2, 1e4)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a3.parabola import find_optimal_params, no_parabola, optimum, parabola, vertices
+from a3.scaling.parabola import find_optimal_params, no_parabola, optimum, parabola, vertices
 
 vertexes = st.floats(-0.95, 0.95)
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-from a3.loss_law import hoffmann_starts
-from a3.parametric import fit_parametric
+from a3.scaling.loss_law import hoffmann_starts
+from a3.scaling.parametric import fit_parametric
 
 HOFFMANN = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}  # as published
 NAMES = list(HOFFMANN)

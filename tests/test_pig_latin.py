@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a3.pig_latin import large_words, pig_latin, read_pairs, small_words
-from a3.word_pairs import WordPairs, encode
+from a3.translation.pig_latin import large_words, pig_latin, read_pairs, small_words
+from a3.translation.word_pairs import WordPairs, encode
 
 parts = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=12)
 vowelless = st.text("bcdfgqtuy", min_size=1, max_size=8)  # clusters and 'qu', often

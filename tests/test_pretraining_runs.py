@@ -6,22 +6,21 @@ import torch
 from transformers import BertForMaskedLM
 from transformers.modeling_outputs import MaskedLMOutput
 
-from a3 import pretraining_runs
-from a3.masked_language import Pretraining, bert_config
-from a3.mathematical_english import number_words
-from a3.pretraining_runs import (
+from a3.runs import pretraining as pretraining_runs
+from a3.bert.masked_language import Pretraining, bert_config
+from a3.bert.mathematical_english import number_words
+from a3.runs.pretraining import (
     CORPORA,
-    FOLDS,
     SIZES,
     comparisons,
     corpus_text,
     fine_tune_on,
-    fold,
     pretrain_on,
     task_vocabulary,
 )
-from a3.side_by_side import SideBySide
-from a3.verbal_arithmetic import LABELS, NUMBERS, verbal_arithmetic
+from a3.bert.verbal_arithmetic import FOLDS, fold
+from a3.bert.side_by_side import SideBySide
+from a3.bert.verbal_arithmetic import LABELS, NUMBERS, verbal_arithmetic
 
 QUICK = {"pretraining": Pretraining(steps=3, tokens=60), "tokens": 3_000}
 BRIEF = SideBySide(steps=2, batch_size=4, draws=2)

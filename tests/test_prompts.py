@@ -3,9 +3,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a3.pig_latin import ALPHABET
-from a3.prompts import Prompts, generate_tensors_for_training_decoder_nmt
-from a3.word_pairs import EOP, EOS, SOS, WordPairs, encode
+from a3.translation.pig_latin import ALPHABET
+from a3.translation.prompts import Prompts, generate_tensors_for_training_decoder_nmt
+from a3.translation.word_pairs import EOP, EOS, SOS, WordPairs, encode
 
 WORDS = ["a", "team", "quick", "string", "well-known", "you", "squid", "i", "conditioning"]
 words = st.text(ALPHABET.replace("-", ""), min_size=1, max_size=8)

@@ -1,8 +1,8 @@
 import pytest
 
-from a3 import prose as module
-from a3.prose import prose, prose_words
-from a3.verbal_arithmetic import NUMBERS
+from a3.bert import prose as module
+from a3.bert.prose import prose, prose_words
+from a3.bert.verbal_arithmetic import NUMBERS
 
 
 @pytest.mark.parametrize("tokens", [2, 3, 100, 10_000])

@@ -8,7 +8,7 @@ from scipy.linalg import toeplitz
 from scipy.optimize import minimize_scalar
 from torch.nn import functional as F
 
-from a3.relative_attention import (
+from a3.theory.relative_attention import (
     as_convolution,
     as_max_pooling,
     convolution_error_bound,

@@ -2,7 +2,8 @@ import pytest
 import torch
 from scipy import stats
 
-from a3.retrieval import ranks, recall_at, share, top_k
+from a3.clip.retrieval import ranks, recall_at, top_k
+from a3.lab.intervals import share
 
 
 def features(n, d, seed=0):

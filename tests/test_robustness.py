@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 from sklearn.linear_model import Ridge
 
-from a3.robustness import fgm, fgm_radius, fgsm, fgsm_radius, ridge, ridge_loss
+from a3.theory.robustness import fgm, fgm_radius, fgsm, fgsm_radius, ridge, ridge_loss
 
 ATTACKS = [(fgm, fgm_radius), (fgsm, fgsm_radius)]
 seeds = st.integers(0, 2**32 - 1)

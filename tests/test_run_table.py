@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from a3.run_table import LeftOut, run_table
+from a3.scaling.run_table import LeftOut, run_table
 
 SIZES, LOSSES = [1e3, 1e4, 1e5], [3.0, 2.0, 1.5]
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from a3.saved_runs import CheckpointError, SavedRun, load, save
+from a3.lab.saved_runs import CheckpointError, SavedRun, load, save
 
 
 def test_what_was_written_is_read_by_the_same_run_only(tmp_path):
@@ -20,7 +20,7 @@ def test_what_was_written_is_read_by_the_same_run_only(tmp_path):
 
 def test_a_run_is_written_when_the_last_time_was_some_seconds_ago(tmp_path, monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr("a3.saved_runs.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("a3.lab.saved_runs.time.perf_counter", lambda: clock[0])
     asked = []
     run = SavedRun(tmp_path / "run.pt", [])
     for clock[0] in (101.0, 119.0, 121.0, 140.0, 142.0):
@@ -29,7 +29,7 @@ def test_a_run_is_written_when_the_last_time_was_some_seconds_ago(tmp_path, monk
 
 
 def test_without_a_path_nothing_is_kept_or_worked_out(monkeypatch):
-    monkeypatch.setattr("a3.saved_runs._SECONDS", 0)
+    monkeypatch.setattr("a3.lab.saved_runs._SECONDS", 0)
     run = SavedRun(None, {})
     run.write({"steps": 1})
     run.write_at_times(lambda: pytest.fail("nobody needs the state"))

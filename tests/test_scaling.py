@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from a3 import figures, scaling
+from a3.lab import figures
+from a3.scaling import __main__ as scaling
 
 FIGURES = {
     "isoflop": ["isoflop_lines.png", "isoflop_profiles.png"],
@@ -163,7 +164,7 @@ def test_the_module_runs_from_a_shell(csv, tmp_path):
     command = [
         sys.executable,
         "-m",
-        "a3.scaling",
+        "a3.scaling.__main__",
         str(csv),
         "--bootstrap",
         "10",

@@ -2,9 +2,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from a3 import scaling_figures
-from a3.isoflop import fit_isoflop
-from a3.parametric import fit_parametric
+from a3.scaling import figures as scaling_figures
+from a3.scaling.isoflop import fit_isoflop
+from a3.scaling.parametric import fit_parametric
 
 C = np.repeat(np.geomspace(1e15, 1e18, 4), 6)
 X = np.tile(np.linspace(-2, 2, 6), 4)

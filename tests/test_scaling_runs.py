@@ -3,14 +3,14 @@ import pandas as pd
 import pytest
 import torch
 
-from a3 import scaling_runs
-from a3.decoder_only import DecoderOnlyTransformer
-from a3.pig_latin import small_words
-from a3.prompts import Prompts
-from a3.saved_runs import CheckpointError
-from a3.scaling_runs import grid, sweep, train_to_budget
-from a3.training import Hyperparameters, train
-from a3.word_pairs import EOP, WordPairs
+from a3.runs import scaling as scaling_runs
+from a3.translation.decoder_only import DecoderOnlyTransformer
+from a3.translation.pig_latin import small_words
+from a3.translation.prompts import Prompts
+from a3.lab.saved_runs import CheckpointError
+from a3.runs.scaling import grid, sweep, train_to_budget
+from a3.translation.training import Hyperparameters, train
+from a3.translation.word_pairs import EOP, WordPairs
 
 BUDGET = 4e9  # about two epochs of the narrowest model
 
@@ -39,7 +39,7 @@ def test_runs_stop_nearest_to_their_budget():
 
 
 def test_whole_batches_give_the_losses_of_the_books_training_loop():
-    """One batch an epoch, so that both see the same: the curve of :func:`a3.training.train`."""
+    """One batch an epoch, so that both see the same: the curve of :func:`a3.translation.training.train`."""
     training, held_out = Prompts(WordPairs(small_words())).split(seed=3)
     settings = Hyperparameters(epochs=3, batch_size=4_000, learning_rate=2e-3, seed=3)
     model = DecoderOnlyTransformer(16, 4, seed=3)
@@ -54,7 +54,7 @@ def test_whole_batches_give_the_losses_of_the_books_training_loop():
 
 def test_a_run_killed_half_way_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
     whole = train_to_budget(16, [0, 1], BUDGET)
-    monkeypatch.setattr("a3.saved_runs._SECONDS", 0)
+    monkeypatch.setattr("a3.lab.saved_runs._SECONDS", 0)
     path, validate, calls = tmp_path / "run", scaling_runs._Run.validate, []
 
     def killed(run, point):

@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score
 
-from a3.scores import scores
+from a3.bert.scores import scores
 
 
 def test_scores_stand_beside_the_majority():

@@ -2,12 +2,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from a3.bert import BertForSentenceClassification
-from a3.fine_tuning import decay_groups
-from a3.masked_language import bert_config
-from a3.side_by_side import SideBySide, dealt, fine_tune_side_by_side
-from a3.verbal_arithmetic import verbal_arithmetic
-from a3.vocabulary import Vocabulary
+from a3.bert.classifier import BertForSentenceClassification
+from a3.bert.fine_tuning import decay_groups
+from a3.bert.masked_language import bert_config
+from a3.bert.side_by_side import SideBySide, dealt, fine_tune_side_by_side
+from a3.bert.verbal_arithmetic import verbal_arithmetic
+from a3.bert.vocabulary import Vocabulary
 
 DATA = verbal_arithmetic()
 LABELS = torch.tensor([*DATA["label"]])

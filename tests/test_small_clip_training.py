@@ -5,14 +5,14 @@ import torch
 from few_clip import SETTINGS
 from few_emoji import few_emoji
 
-import a3.small_clip_training
-from a3.clip_tokens import Vocabulary
-from a3.contrastive import contrastive_loss, supervised_contrastive_loss
-from a3.emoji_split import Split
-from a3.image_augmentation import Augmentation
-from a3.saved_runs import CheckpointError, load
-from a3.small_clip import build, normalised
-from a3.small_clip_training import parameter_groups, train_small_clip
+import a3.clip.training
+from a3.clip.tokens import Vocabulary
+from a3.clip.contrastive import contrastive_loss, supervised_contrastive_loss
+from a3.clip.emoji_split import Split
+from a3.clip.drawings import Augmentation
+from a3.lab.saved_runs import CheckpointError, load
+from a3.clip.small import build, normalised
+from a3.clip.training import parameter_groups, train_small_clip
 
 TINY = replace(
     SETTINGS,
@@ -36,9 +36,9 @@ def few_split(emoji):
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     emoji = few_emoji()
-    monkeypatch.setattr("a3.small_clip_training.load_emoji", lambda progress: emoji)
-    monkeypatch.setattr("a3.small_clip_training.split", few_split)
-    monkeypatch.setattr("a3.small_clip_training.validation_split", few_split)
+    monkeypatch.setattr("a3.clip.training.load_emoji", lambda progress: emoji)
+    monkeypatch.setattr("a3.clip.training.split", few_split)
+    monkeypatch.setattr("a3.clip.training.validation_split", few_split)
     return emoji
 
 
@@ -80,10 +80,10 @@ def test_word_vectors_stay_and_words_of_what_is_held_out_have_one(few, monkeypat
         assert dimensions == TINY.text_width and "cook" in words
         return torch.arange(len(words), dtype=torch.float)[:, None].expand(-1, dimensions)
 
-    monkeypatch.setattr("a3.small_clip.word_vectors", vectors)
+    monkeypatch.setattr("a3.clip.small.word_vectors", vectors)
     few = replace(few, concepts=(replace(few.concepts[0], name="cook"), *few.concepts[1:]))
     seen = few_split(few).seen  # not the first
-    run = a3.small_clip_training._Run(replace(TINY, word_vectors=True), few, seen)
+    run = a3.clip.training._Run(replace(TINY, word_vectors=True), few, seen)
     before = run.model.token_embedding.weight.clone()
     number = run.vocabulary(["cook"])[0, 1]
     assert (before[number] == 0.02 * (number - 2)).all(), "numbers of words begin at 2"
@@ -92,7 +92,7 @@ def test_word_vectors_stay_and_words_of_what_is_held_out_have_one(few, monkeypat
 
 
 def test_the_second_captions_have_noise_each_of_its_own_strength(few):
-    run = a3.small_clip_training._Run(replace(TINY, word_noise=3.0), few, few_split(few).seen)
+    run = a3.clip.training._Run(replace(TINY, word_noise=3.0), few, few_split(few).seen)
     captions = run.batch()[1]  # (2n, context)
     with torch.no_grad():
         noise = run.model.token_embedding(captions) - run.model.token_embedding.weight[captions]
@@ -102,7 +102,7 @@ def test_the_second_captions_have_noise_each_of_its_own_strength(few):
 
 
 def test_without_them_only_words_of_what_is_seen_are_known_and_learnt(few):
-    run = a3.small_clip_training._Run(TINY, few, few_split(few).seen)
+    run = a3.clip.training._Run(TINY, few, few_split(few).seen)
     before = run.model.token_embedding.weight.clone()
     run.step(), run.step()
     assert not torch.equal(run.model.token_embedding.weight, before)
@@ -113,13 +113,13 @@ def test_without_them_only_words_of_what_is_seen_are_known_and_learnt(few):
 def test_images_are_shown_at_the_size_of_the_model(few):
     for augmentation in (None, TINY.augmentation):
         settings = replace(TINY, image_size=40, augmentation=augmentation)
-        run = a3.small_clip_training._Run(settings, few, few_split(few).seen)
+        run = a3.clip.training._Run(settings, few, few_split(few).seen)
         assert run.batch()[0].shape[1:] == (3, 40, 40)
         run.step()
 
 
 def test_what_is_held_out_is_never_drawn(few):
-    run = a3.small_clip_training._Run(replace(TINY, augmentation=None), few, few_split(few).seen)
+    run = a3.clip.training._Run(replace(TINY, augmentation=None), few, few_split(few).seen)
     drawn = torch.cat([run.batch()[0] for _ in range(20)])
     split = few_split(few)
     for concept, artist in (~split.seen).nonzero().tolist():
@@ -130,7 +130,7 @@ def test_what_is_held_out_is_never_drawn(few):
 
 def test_a_concept_comes_with_two_images_and_two_captions_of_its_own(few):
     settings = replace(TINY, augmentation=None, batch_size=30, rich_captions=False)
-    run = a3.small_clip_training._Run(settings, few, few_split(few).seen)
+    run = a3.clip.training._Run(settings, few, few_split(few).seen)
     images, captions = run.batch()
     assert len(images) == len(captions) == 60
     first, second = captions.chunk(2)
@@ -149,7 +149,7 @@ def test_the_share_asked_for_of_the_first_artists_images_has_outlines(few):
     marked = replace(few, outlined=torch.full_like(few.outlined, 77))
     for share in (0.0, 0.5, 1.0):
         settings = replace(TINY, augmentation=None, outlined=share)
-        run = a3.small_clip_training._Run(settings, marked, few_split(few).seen)
+        run = a3.clip.training._Run(settings, marked, few_split(few).seen)
         images = torch.cat([run.batch()[0] for _ in range(20)])
         lined = (images == normalised(torch.full((1, 3, 32, 32), 77 / 255))).flatten(1).all(dim=1)
         first = 0.5 + 0.5 * 6 / 31 / 2  # about half; a little more where the other's is held out
@@ -157,7 +157,7 @@ def test_the_share_asked_for_of_the_first_artists_images_has_outlines(few):
 
 
 def test_the_loss_is_that_of_what_belongs_together(few):
-    run = a3.small_clip_training._Run(TINY, few, few_split(few).seen)
+    run = a3.clip.training._Run(TINY, few, few_split(few).seen)
     run.model.eval()
     with torch.no_grad():
         images, captions = run.batch()
@@ -180,8 +180,8 @@ def test_the_same_seed_gives_the_same_losses_and_another_does_not():
 def test_a_run_interrupted_goes_on_to_the_same_result(tmp_path, monkeypatch, stop):
     whole = train_small_clip(TINY)
     path = tmp_path / "run.pt"
-    monkeypatch.setattr("a3.saved_runs._SECONDS", 0)
-    step = a3.small_clip_training._Run.step
+    monkeypatch.setattr("a3.lab.saved_runs._SECONDS", 0)
+    step = a3.clip.training._Run.step
 
     def unplugged(run):
         if len(run.losses) == stop:
@@ -189,7 +189,7 @@ def test_a_run_interrupted_goes_on_to_the_same_result(tmp_path, monkeypatch, sto
         step(run)
 
     with monkeypatch.context() as patched:
-        patched.setattr("a3.small_clip_training._Run.step", unplugged)
+        patched.setattr("a3.clip.training._Run.step", unplugged)
         with pytest.raises(KeyboardInterrupt):
             train_small_clip(TINY, checkpoint=path)
     assert len(load(path)["losses"]) == stop
@@ -197,7 +197,7 @@ def test_a_run_interrupted_goes_on_to_the_same_result(tmp_path, monkeypatch, sto
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("a3.saved_runs._SECONDS", 0)
+    monkeypatch.setattr("a3.lab.saved_runs._SECONDS", 0)
     train_small_clip(TINY, checkpoint=tmp_path / "run.pt")
     with pytest.raises(CheckpointError, match="belongs to another run"):
         train_small_clip(replace(TINY, seed=1), checkpoint=tmp_path / "run.pt")
@@ -214,7 +214,7 @@ def test_the_scale_is_learnt_and_kept_in_bounds():
 
 def test_a_loss_that_is_not_finite_stops_the_run(monkeypatch):
     monkeypatch.setattr(
-        "a3.small_clip_training.supervised_contrastive_loss", lambda X, groups, s: X.sum() * s / 0
+        "a3.clip.training.supervised_contrastive_loss", lambda X, groups, s: X.sum() * s / 0
     )
     with pytest.raises(
         FloatingPointError, match="the loss is .* lower the learning rate, now 0.003"

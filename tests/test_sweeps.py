@@ -10,12 +10,13 @@ import joblib
 import pytest
 import torch
 
-import a3.sweeps
-from a3.saved_runs import CheckpointError, load, save
-from a3.sweeps import cache_folder, profile, run_all
-from a3.training import Hyperparameters, train
-from a3.translation import EncoderDecoder
-from a3.word_pairs import WordPairs
+import a3.lab.sweeps
+from a3.lab.saved_runs import CheckpointError, load, save
+from a3.lab.environment import cache_folder, profile
+from a3.lab.sweeps import run_all
+from a3.translation.training import Hyperparameters, train
+from a3.translation.encoder_decoder import EncoderDecoder
+from a3.translation.word_pairs import WordPairs
 
 
 @pytest.fixture(autouse=True)
@@ -130,7 +131,7 @@ def test_a_disk_that_fills_up_gives_one_warning_and_the_results(cache, calls, mo
             raise CheckpointError(f"cannot write {path}: No space left on device")
         save(state, path)
 
-    monkeypatch.setattr(a3.sweeps, "save", no_space)
+    monkeypatch.setattr(a3.lab.sweeps, "save", no_space)
     with pytest.warns(RuntimeWarning, match="not kept:\n.*\n.*No space left") as record:
         results = run([2, 3], calls)
     assert len(record) == 1 and [result["y"] for result in results] == [4, 9]
@@ -143,7 +144,7 @@ def test_a_read_only_cache_still_gives_what_is_kept(calls, monkeypatch):
     def read_only(state, path):
         raise CheckpointError(f"cannot write {path}: Read-only file system")
 
-    monkeypatch.setattr(a3.sweeps, "save", read_only)
+    monkeypatch.setattr(a3.lab.sweeps, "save", read_only)
     assert [result["y"] for result in run([2, 3], calls)] == [4, 9]
     assert count(calls) == 2
 

@@ -10,7 +10,7 @@ import pytest
 
 distributed = pytest.importorskip("distributed", reason="the test extra is not installed")
 
-from a3.sweeps import run_all  # noqa: E402
+from a3.lab.sweeps import run_all  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("default")  # a killed worker leaves warnings behind
 

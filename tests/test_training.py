@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from a3.decoding import exact_match, translate
-from a3.saved_runs import CheckpointError, load, save
-from a3.training import History, Hyperparameters, evaluate, train
-from a3.translation import EncoderDecoder
-from a3.word_pairs import WordPairs
+from a3.translation.decoding import exact_match, translate
+from a3.lab.saved_runs import CheckpointError, load, save
+from a3.translation.training import History, Hyperparameters, evaluate, train
+from a3.translation.encoder_decoder import EncoderDecoder
+from a3.translation.word_pairs import WordPairs
 
 WORDS = ["a", "team", "quick", "string", "well-known", "you", "squid", "my", "ice", "oak"]
 HP = Hyperparameters(epochs=5, batch_size=3, learning_rate=3e-3)
@@ -175,7 +175,7 @@ def test_a_resumed_run_stops_where_an_uninterrupted_one_does(tmp_path, monkeypat
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("a3.saved_runs.save", save_and_stop)
+        patch.setattr("a3.lab.saved_runs.save", save_and_stop)
         climb(tmp_path / "run.pt", epochs=50, patience=2)
     resumed = climb(tmp_path / "run.pt", epochs=50, patience=2)
     assert_same(resumed, climb(epochs=50, patience=2))

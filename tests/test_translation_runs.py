@@ -1,13 +1,13 @@
 import pytest
 
-import a3.translation_runs
-from a3.decoder_only import DecoderOnlyTransformer
-from a3.decoding import exact_match
-from a3.pig_latin import small_words as real_small_words
-from a3.prompts import Prompts
-from a3.training import Hyperparameters, evaluate
-from a3.translation import EncoderDecoder
-from a3.translation_runs import (
+import a3.runs.translation
+from a3.translation.decoder_only import DecoderOnlyTransformer
+from a3.translation.decoding import exact_match
+from a3.translation.pig_latin import small_words as real_small_words
+from a3.translation.prompts import Prompts
+from a3.translation.training import Hyperparameters, evaluate
+from a3.translation.encoder_decoder import EncoderDecoder
+from a3.runs.translation import (
     DECODER_ONLY_RUN,
     FOUR_RUNS,
     TWO_STACKS_RUN,
@@ -16,7 +16,7 @@ from a3.translation_runs import (
     train_translator,
     translators,
 )
-from a3.word_pairs import WordPairs
+from a3.translation.word_pairs import WordPairs
 
 WORDS = ["team", "quick", "string", "my", "you", "well", "a", "i", "shop", "oak"]
 
@@ -25,12 +25,12 @@ WORDS = ["team", "quick", "string", "my", "you", "well", "a", "i", "shop", "oak"
 def small(tmp_path, monkeypatch):
     """Ten words a list, narrow models, and a cache of their own."""
     monkeypatch.setenv("A3_CACHE", str(tmp_path))
-    monkeypatch.setattr(a3.translation_runs, "small_words", lambda: WORDS)
-    monkeypatch.setattr(a3.translation_runs, "large_words", lambda: WORDS[::-1])
+    monkeypatch.setattr(a3.runs.translation, "small_words", lambda: WORDS)
+    monkeypatch.setattr(a3.runs.translation, "large_words", lambda: WORDS[::-1])
     hp = Hyperparameters(epochs=5, batch_size=4)
     runs = {("large", 8): (2, hp), ("small", 6): (1, hp)}
-    monkeypatch.setattr(a3.translation_runs, "FOUR_RUNS", runs)
-    monkeypatch.setattr(a3.translation_runs, "run_all", run_here)
+    monkeypatch.setattr(a3.runs.translation, "FOUR_RUNS", runs)
+    monkeypatch.setattr(a3.runs.translation, "run_all", run_here)
 
 
 def run_here(function, settings):

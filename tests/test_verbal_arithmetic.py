@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a3.verbal_arithmetic import (
+from a3.bert.verbal_arithmetic import (
     LABELS,
     NUMBERS,
     label,

@@ -1,8 +1,8 @@
 import pytest
 
-from a3.fine_tuning import encode
-from a3.verbal_arithmetic import verbal_arithmetic
-from a3.vocabulary import Vocabulary
+from a3.bert.fine_tuning import encode
+from a3.bert.verbal_arithmetic import verbal_arithmetic
+from a3.bert.vocabulary import Vocabulary
 
 WORDS = Vocabulary(
     word for sentence in verbal_arithmetic()["sentence"] for word in sentence.split()

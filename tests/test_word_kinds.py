@@ -1,7 +1,7 @@
 import pytest
 
-from a3.pig_latin import pig_latin, small_words
-from a3.word_kinds import KINDS, kind, moved_letters
+from a3.translation.pig_latin import pig_latin, small_words
+from a3.translation.pig_latin import KINDS, kind, moved_letters
 
 
 @pytest.mark.parametrize(

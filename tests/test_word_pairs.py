@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from test_pig_latin import WORDS, words
 
-from a3.pig_latin import ALPHABET, small_words
-from a3.word_pairs import EOP, EOS, IGNORE, SOS, WordPairs, decode, encode, pad
+from a3.translation.pig_latin import ALPHABET, small_words
+from a3.translation.word_pairs import EOP, EOS, IGNORE, SOS, WordPairs, decode, encode, pad
 
 
 @given(words)

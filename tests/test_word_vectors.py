@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from a3.word_vectors import word_vectors
+from a3.clip.tokens import word_vectors
 
 WORDS = "cat dog horse apple banana cherry hammer saw drill".split()
 
@@ -28,7 +28,7 @@ def test_all_components_keep_all_distances(monkeypatch):
     full, most = word_vectors(WORDS, 8), word_vectors(WORDS, 9)  # of nine, centred: eight
     ratio = torch.pdist(full) / torch.pdist(most)
     torch.testing.assert_close(ratio, ratio[:1].expand_as(ratio), rtol=1e-3, atol=0)
-    monkeypatch.setattr("a3.word_vectors._WORDS_AT_ONCE", 2)  # padding counts for nothing
+    monkeypatch.setattr("a3.clip.tokens._WORDS_AT_ONCE", 2)  # padding counts for nothing
     torch.testing.assert_close(word_vectors(WORDS, 8), full, rtol=1e-3, atol=1e-3)
 
 

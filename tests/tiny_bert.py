@@ -3,7 +3,7 @@
 import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from a3.verbal_arithmetic import NUMBERS
+from a3.bert.verbal_arithmetic import NUMBERS
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "plus", "minus", *NUMBERS]
 

@@ -37,7 +37,7 @@ from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.errors import SphinxError
 from sphinx.util.docutils import SphinxDirective
 
-from a3.keys import code_digest
+from a3.lab.keys import code_digest
 
 ROOT = Path(__file__).parents[2]
 NO_TIME = 1e-3  # seconds; a page that takes less has run nothing worth showing
@@ -268,7 +268,7 @@ def save_figures(block, block_vars, gallery_conf):
     """
     import matplotlib.pyplot as plt
 
-    from a3 import figures
+    from a3.lab import figures
 
     text = []
     for number in plt.get_fignums():

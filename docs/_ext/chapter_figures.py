@@ -13,7 +13,7 @@ def _repr_html_(figure):
     import html
     import io
 
-    from a3 import figures
+    from a3.lab import figures
 
     images = []
     for dark in (False, True) if figure.get_label() else ():

@@ -69,9 +69,9 @@ def test_figure_is_saved_for_light_and_dark(tmp_path):
 
 
 def test_names_used():
-    code = "import a3\nfrom a3 import figures as f\nfrom a3.attention import X as Y\n"
+    code = "import a3\nfrom a3 import figures as f\nfrom a3.translation.attention import X as Y\n"
     code += "f.band(Y)\na3.keys.key(1)\n"
-    assert book.names_used(code) >= {"a3.figures.band", "a3.attention.X", "a3.keys.key"}
+    assert book.names_used(code) >= {"a3.lab.figures.band", "a3.translation.attention.X", "a3.lab.keys.key"}
 
 
 def test_digest_follows_profile_and_code(tmp_path):

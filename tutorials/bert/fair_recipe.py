@@ -18,14 +18,15 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder
 
-from a3 import figures
-from a3.bert import load_classifier
-from a3.checkpoints import checkpoint
-from a3.fine_tuning import FineTuning, encode, features, fit_linear
-from a3.fine_tuning_runs import RECIPES, fine_tuned
-from a3.scores import scores
-from a3.sweeps import profile, run_all
-from a3.verbal_arithmetic import splits, value, verbal_arithmetic
+from a3.lab import figures
+from a3.bert.classifier import load_classifier
+from a3.bert.pretrained import checkpoint
+from a3.bert.fine_tuning import FineTuning, encode, features, fit_linear
+from a3.runs.fine_tuning import RECIPES, fine_tuned
+from a3.bert.scores import scores
+from a3.lab.environment import profile
+from a3.lab.sweeps import run_all
+from a3.bert.verbal_arithmetic import splits, value, verbal_arithmetic
 
 full = profile() == "full"
 found = checkpoint("MathBERT")  # says which it is
@@ -120,7 +121,7 @@ ax.invert_yaxis()
 #    :label: fair-recipe-answer
 #    :class: dropdown
 #
-# **The recipes** are :data:`a3.fine_tuning_runs.RECIPES`. Rates and epochs were chosen on the
+# **The recipes** are :data:`a3.runs.fine_tuning.RECIPES`. Rates and epochs were chosen on the
 # split of seed 100, which is not among the five, for all weights and for either way to get a
 # vector from a frozen encoder. The frozen random encoder takes the pooled token's recipe.
 #

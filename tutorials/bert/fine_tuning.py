@@ -17,14 +17,15 @@ import pandas as pd
 import torch
 from sklearn.metrics import confusion_matrix, f1_score
 
-from a3 import figures
-from a3.bert import load_classifier
-from a3.checkpoints import checkpoint
-from a3.fine_tuning import FineTuning, decay_groups
-from a3.fine_tuning_runs import RECIPES, fine_tuned, run_arm
-from a3.scores import scores
-from a3.sweeps import profile, run_all
-from a3.verbal_arithmetic import LABELS, splits
+from a3.lab import figures
+from a3.bert.classifier import load_classifier
+from a3.bert.pretrained import checkpoint
+from a3.bert.fine_tuning import FineTuning, decay_groups
+from a3.runs.fine_tuning import RECIPES, fine_tuned, run_arm
+from a3.bert.scores import scores
+from a3.lab.environment import profile
+from a3.lab.sweeps import run_all
+from a3.bert.verbal_arithmetic import LABELS, splits
 
 full = profile() == "full"
 found = checkpoint("MathBERT")  # says which it is
@@ -88,7 +89,7 @@ right.legend(loc="center right")
 #    \end{aligned}
 #
 # where :math:`m` and :math:`v` are :term:`Adam`'s corrected running means of :math:`\hat g` and
-# its square. :func:`a3.fine_tuning.fine_tune` is this loop.
+# its square. :func:`a3.bert.fine_tuning.fine_tune` is this loop.
 
 
 def rates(recipe):  # one a step; 448 sentences make 14 batches of 32
@@ -105,7 +106,7 @@ print(f"{len(rates(recipe))} steps; {np.mean(norms > 1):.0%} of the gradients we
 # %%
 # **Who decays?** Not biases, and not the scales of layer norms. The course's starter sorts the
 # parameters into two groups accordingly, and then hands all of them to the optimizer in one.
-# :func:`a3.fine_tuning.decay_groups` makes two that are passed. What did the slip cost?
+# :func:`a3.bert.fine_tuning.decay_groups` makes two that are passed. What did the slip cost?
 #
 # **The result**, on the 192 validation sentences of each seed. The loss to compare with is the
 # entropy of the training labels: that of a model which knows how frequent they are.

@@ -17,12 +17,12 @@ import pandas as pd
 import torch
 from scipy import stats
 
-from a3 import figures
-from a3.checkpoints import checkpoint
-from a3.error_grids import ErrorGrids
-from a3.fine_tuning_runs import fine_tuned
-from a3.sweeps import profile
-from a3.verbal_arithmetic import LABELS, splits, verbal_arithmetic
+from a3.lab import figures
+from a3.bert.pretrained import checkpoint
+from a3.bert.error_grids import ErrorGrids
+from a3.runs.fine_tuning import fine_tuned
+from a3.lab.environment import profile
+from a3.bert.verbal_arithmetic import LABELS, splits, verbal_arithmetic
 
 full = profile() == "full"
 found = checkpoint()  # says which

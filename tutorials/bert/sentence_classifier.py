@@ -17,11 +17,11 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import BertForSequenceClassification, BertModel
 
-from a3 import figures
-from a3.bert import BertForSentenceClassification, load_classifier
-from a3.checkpoints import checkpoint
-from a3.fine_tuning import encode
-from a3.verbal_arithmetic import LABELS, verbal_arithmetic
+from a3.lab import figures
+from a3.bert.classifier import BertForSentenceClassification, load_classifier
+from a3.bert.pretrained import checkpoint
+from a3.bert.fine_tuning import encode
+from a3.bert.verbal_arithmetic import LABELS, verbal_arithmetic
 
 found = checkpoint("MathBERT")  # says which it is
 model, tokenizer = load_classifier(found.folder)
@@ -170,7 +170,7 @@ assert off < 1e-4 and logits.shape == (3, len(LABELS))
 print(f"logits of the equation, at most {off:.0e} from the model's")
 
 # %%
-# :class:`a3.bert.BertForSentenceClassification` is this class with labels and a loss.
+# :class:`a3.bert.classifier.BertForSentenceClassification` is this class with labels and a loss.
 #
 # **Is it transformers' own?** Their ``BertForSequenceClassification`` keeps the encoder under the
 # name ``bert``. With the weights moved over, the logits are the same. A checkpoint of either

@@ -14,8 +14,8 @@ import torch
 from open_clip import ClipLoss
 from torch.nn import functional as F
 
-from a3 import figures
-from a3.contrastive import contrastive_loss, cosine_similarity
+from a3.lab import figures
+from a3.clip.contrastive import contrastive_loss, cosine_similarity
 
 
 def made_up_pairs(n, d, noise, seed):
@@ -106,7 +106,7 @@ def loss_of(X, Y, tau):
 X, Y = made_up_pairs(24, 16, 1.0, seed=0)
 tau = torch.tensor(14.0, dtype=torch.double)
 theirs = ClipLoss()(F.normalize(X, dim=1), F.normalize(Y, dim=1), tau)
-for name, ours in (("equation", loss_of), ("a3.contrastive", contrastive_loss)):
+for name, ours in (("equation", loss_of), ("a3.clip.contrastive", contrastive_loss)):
     off = abs(ours(X, Y, tau) - theirs).item()
     print(f"{name} less open_clip.ClipLoss: {off:.0e} nats")
     assert off < 1e-6

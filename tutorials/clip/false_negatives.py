@@ -15,10 +15,10 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
-from a3 import figures
-from a3.contrastive import contrastive_loss, cosine_similarity, supervised_contrastive_loss
-from a3.emoji import ARTISTS, draw_caption, load_emoji
-from a3.emoji_split import kinds
+from a3.lab import figures
+from a3.clip.contrastive import contrastive_loss, cosine_similarity, supervised_contrastive_loss
+from a3.clip.emoji import ARTISTS, draw_caption, load_emoji
+from a3.clip.emoji_split import kinds
 
 emoji = load_emoji(progress=False)
 kind = kinds(emoji)
@@ -106,7 +106,7 @@ assert abs(reached - floor(groups)) < 1e-6
 
 # %%
 # **The emoji.** *Of a kind* is another matter: the share of pairs with a variant of the same thing
-# in the batch, as :func:`a3.emoji_split.kinds` finds them.
+# in the batch, as :func:`a3.clip.emoji_split.kinds` finds them.
 
 assert (table["ln n"] - table["groups"] <= np.log(len(set(groups)))).all()
 assert (table["captions"] < 0.05).all() and (table["subgroups"].iloc[1:] > 0.2).all()
@@ -125,7 +125,7 @@ table.style.hide().format(precision=3)
 # **To see it,** leave out the towers and let features go where the loss sends them. Twelve pairs
 # are of four kinds, and a caption of a kind fits all its images. By CLIP's loss each image ends up
 # far from its sisters' captions. By the loss that counts every pair of a kind as right,
-# :func:`a3.contrastive.supervised_contrastive_loss` :cite:p:`khosla2020`, it ends up as near to
+# :func:`a3.clip.contrastive.supervised_contrastive_loss` :cite:p:`khosla2020`, it ends up as near to
 # theirs as to its own.
 
 of_kind = torch.arange(12) // 3

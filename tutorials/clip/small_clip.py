@@ -16,17 +16,17 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
-from a3 import figures
-from a3.backgrounds import trimmed_to
-from a3.clip import as_clip, small_clip_runs
-from a3.clip_tokens import Vocabulary
-from a3.contrastive import supervised_contrastive_loss
-from a3.emoji import ARTISTS, CREDITS, draw_caption, load_emoji
-from a3.emoji_split import split
-from a3.image_augmentation import augment
-from a3.retrieval import top_k
-from a3.small_clip import SmallClip
-from a3.sweeps import profile
+from a3.lab import figures
+from a3.clip.drawings import trimmed_to
+from a3.runs.clip import as_clip, small_clip_runs
+from a3.clip.tokens import Vocabulary
+from a3.clip.contrastive import supervised_contrastive_loss
+from a3.clip.emoji import ARTISTS, CREDITS, draw_caption, load_emoji
+from a3.clip.emoji_split import split
+from a3.clip.drawings import augment
+from a3.clip.retrieval import top_k
+from a3.clip.small import SmallClip
+from a3.lab.environment import profile
 
 full = profile() == "full"
 recipe = SmallClip()
@@ -79,7 +79,7 @@ assert not full or max(loss[-1] for loss in losses) < (nothing + least) / 2
 #    :class: dropdown
 #
 # **The two towers** are open_clip's own class :cite:p:`ilharco2021` in a small configuration, built
-# by :func:`a3.small_clip.build`. A convolutional network with a last layer of attention turns an
+# by :func:`a3.clip.small.build`. A convolutional network with a last layer of attention turns an
 # image into a feature in :math:`\mathbb{R}^d`; a transformer does so with a caption
 # :cite:p:`radford2021`. The two meet in the loss only.
 
@@ -99,7 +99,7 @@ pd.DataFrame(counts.items(), columns=["part", "parameters"]).style.hide().format
 # **Words before drawings.** Most words come with one thing only, and those of a thing never seen
 # with none. So the token embeddings are not learned here. Each word has the :term:`vector
 # <word vector>` that MiniLM, a language model (:doc:`/language_models`), gives it: of the mean of
-# its last layer the largest principal components, :func:`a3.word_vectors.word_vectors`. They stay
+# its last layer the largest principal components, :func:`a3.clip.tokens.word_vectors`. They stay
 # as they are. The model has then never seen a *saxophone*, but knows where the word stands. That
 # vectors of words let an image model name what it was not shown is an old idea
 # :cite:p:`frome2013`.
@@ -120,7 +120,7 @@ print(f"{len(vocabulary):,} of CLIP's 49,408 tokens are in use, numbered anew")
 # makes smooth what comes out :cite:p:`bishop1995`.
 #
 # **Two hands brought closer.** One artist fills the square, the other leaves a border. What is
-# white around a drawing is cut off (:func:`a3.backgrounds.trimmed`), so that size tells nothing of
+# white around a drawing is cut off (:func:`a3.clip.drawings.trimmed`), so that size tells nothing of
 # the hand, and no pixel is wasted. And the second artist puts dark lines around shapes, where the
 # first has none. All are vector drawings, so copies of the first's with such lines are made, and
 # half of the time the model sees them. This uses how the second artist draws, and no drawing of
@@ -189,7 +189,7 @@ assert abs(same - nothing) < 1e-4
 #    learning of images alone :cite:p:`chen2020`; that all of a group do so at once, from learning
 #    with labels :cite:p:`khosla2020`. *From common practice:* no validation loss decides when to
 #    stop. The recipe was chosen on other held-out drawings,
-#    :func:`a3.emoji_split.validation_split`.
+#    :func:`a3.clip.emoji_split.validation_split`.
 #
 # Summary
 # -------

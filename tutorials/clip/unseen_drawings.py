@@ -13,16 +13,17 @@ every drawing in the gallery is new to it. The right one, if found, has a frame.
 import pandas as pd
 import torch
 
-from a3 import figures
-from a3.clip import small_clips
-from a3.clip_ablations import ABLATIONS
-from a3.clip_evaluation import evaluate, gallery, held_out_features
-from a3.contrastive import cosine_similarity
-from a3.emoji import CREDITS, load_emoji
-from a3.emoji_split import STRATA, kinds, split, stratum
-from a3.retrieval import ranks, share, top_k
-from a3.small_clip import SmallClip
-from a3.sweeps import profile
+from a3.lab import figures
+from a3.runs.clip import small_clips
+from a3.runs.clip import ABLATIONS
+from a3.clip.evaluation import evaluate, gallery, held_out_features
+from a3.clip.contrastive import cosine_similarity
+from a3.clip.emoji import CREDITS, load_emoji
+from a3.clip.emoji_split import STRATA, kinds, split, stratum
+from a3.clip.retrieval import ranks, top_k
+from a3.lab.intervals import share
+from a3.clip.small import SmallClip
+from a3.lab.environment import profile
 
 full = profile() == "full"
 seeds = [SmallClip(seed=seed) for seed in range(3)]
@@ -90,7 +91,7 @@ print(*CREDITS.values(), sep="\n")
 #
 # **The evaluation.** *Across artists*: the first artist's drawing of a thing was in training, the
 # second's is in the gallery. *Never seen*: neither was, nor any variant, such as another colour;
-# :func:`a3.emoji_split.split` holds out whole kinds for this. Captions say what is known of a
+# :func:`a3.clip.emoji_split.split` holds out whole kinds for this. Captions say what is known of a
 # thing. A thing counts by its mean over the seeds, and intervals (95 %) are for so many things:
 # more seeds do not make them shorter.
 
@@ -211,7 +212,7 @@ for held, k in reached:
 #    :label: unseen-variant-answer
 #    :class: dropdown
 #
-# :func:`a3.emoji_split.kinds` says what is a variant of what. A variant can help, since it shows
+# :func:`a3.clip.emoji_split.kinds` says what is a variant of what. A variant can help, since it shows
 # how the second artist draws such things, and harm, since it looks and reads nearly the same.
 
 target = torch.arange(len(across))

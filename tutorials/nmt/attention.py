@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from a3 import figures
-from a3.attention import ScaledDotAttention, scaled_dot_attention
+from a3.lab import figures
+from a3.translation.attention import ScaledDotAttention, scaled_dot_attention
 
 T, seeds = 16, range(5)
 widths = [2**p for p in range(1, 11)]
@@ -112,8 +112,8 @@ def attend(Q, K, V):
 
 
 # %%
-# :func:`a3.attention.scaled_dot_attention` is these lines with a mask and checked shapes, and
-# :class:`a3.attention.ScaledDotAttention` adds the projections. We compare all of them with torch's
+# :func:`a3.translation.attention.scaled_dot_attention` is these lines with a mask and checked shapes, and
+# :class:`a3.translation.attention.ScaledDotAttention` adds the projections. We compare all of them with torch's
 # own function on the same projections, and with torch's multi-head layer set to one head.
 
 B, k, T, H = 5, 3, 7, 32

@@ -11,10 +11,10 @@ attention. White is exactly zero.
 
 import torch
 
-from a3 import figures
-from a3.attention import CausalScaledDotAttention, ScaledDotAttention
-from a3.translation import EncoderDecoder
-from a3.word_pairs import WordPairs
+from a3.lab import figures
+from a3.translation.attention import CausalScaledDotAttention, ScaledDotAttention
+from a3.translation.encoder_decoder import EncoderDecoder
+from a3.translation.word_pairs import WordPairs
 
 T, H = 7, 32
 torch.manual_seed(0)

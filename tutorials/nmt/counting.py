@@ -14,11 +14,12 @@ import pandas as pd
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from a3 import figures
-from a3.decoder_only import DecoderOnlyTransformer, complete
-from a3.pig_latin import small_words
-from a3.prompts import Prompts
-from a3.word_pairs import WordPairs
+from a3.lab import figures
+from a3.translation.decoder_only import DecoderOnlyTransformer
+from a3.translation.decoding import complete
+from a3.translation.pig_latin import small_words
+from a3.translation.prompts import Prompts
+from a3.translation.word_pairs import WordPairs
 
 training, _ = Prompts(WordPairs(small_words())).split()
 mean = float(training.lengths.double().mean())

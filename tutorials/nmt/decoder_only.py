@@ -19,12 +19,13 @@ from torch.autograd.functional import jacobian
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from a3 import figures
-from a3.decoder_only import DecoderOnlyTransformer, complete
-from a3.pig_latin import large_words, pig_latin
-from a3.prompts import Prompts
-from a3.training import Hyperparameters, train
-from a3.word_pairs import EOP, EOS, SOS, WordPairs, decode, encode
+from a3.lab import figures
+from a3.translation.decoder_only import DecoderOnlyTransformer
+from a3.translation.decoding import complete
+from a3.translation.pig_latin import large_words, pig_latin
+from a3.translation.prompts import Prompts
+from a3.translation.training import Hyperparameters, train
+from a3.translation.word_pairs import EOP, EOS, SOS, WordPairs, decode, encode
 
 large = DecoderOnlyTransformer(hidden=128, layers=4)  # not trained
 tokens = torch.randint(27, (64, 128), generator=torch.Generator().manual_seed(0))
@@ -129,7 +130,7 @@ assert torch.allclose(loss, model.loss(team)[0], atol=1e-12)
 
 # %%
 # **Which gradients?** The loss does not depend on the logits before ``<EOP>``, so
-# :meth:`a3.decoder_only.DecoderOnlyTransformer.loss` does not compute them. The prompt still
+# :meth:`a3.translation.decoder_only.DecoderOnlyTransformer.loss` does not compute them. The prompt still
 # learns: scored places look at its keys and values, so every embedding gets a gradient.
 
 of_logits, of_embeddings = torch.autograd.grad(loss, (logits, embedded))
@@ -166,7 +167,7 @@ print(f"{padding:.0%} padding moves the loss by {off:.0e} nats")
 #
 # To translate, the model reads ``<SOS> word <EOP>``, names a letter, reads that letter, names the
 # next, until it names ``<EOS>``. Nothing at a place depends on what is read later, so its keys and
-# values are final. :func:`a3.decoder_only.complete` holds them in a :term:`key-value cache`. We
+# values are final. :func:`a3.translation.decoding.complete` holds them in a :term:`key-value cache`. We
 # teach a model some words by heart, and compare with reading everything again for each letter.
 
 

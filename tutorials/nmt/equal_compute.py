@@ -15,14 +15,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from a3 import figures
-from a3.decoder_only import DecoderOnlyTransformer
-from a3.pig_latin import small_words
-from a3.prompts import Prompts
-from a3.scaling_runs import sweep
-from a3.sweeps import profile, run_all
-from a3.training import Hyperparameters, train
-from a3.word_pairs import WordPairs
+from a3.lab import figures
+from a3.translation.decoder_only import DecoderOnlyTransformer
+from a3.translation.pig_latin import small_words
+from a3.translation.prompts import Prompts
+from a3.runs.scaling import sweep
+from a3.lab.environment import profile
+from a3.lab.sweeps import run_all
+from a3.translation.training import Hyperparameters, train
+from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"
 short = dict(widths=(8, 16, 24, 48), seeds=(0, 1), budget=0.01e12)

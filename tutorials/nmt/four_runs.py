@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from a3 import figures
-from a3.decoding import translate
-from a3.pig_latin import pig_latin
-from a3.sweeps import profile
-from a3.translation_runs import FOUR_RUNS, four_runs
-from a3.word_pairs import WordPairs
+from a3.lab import figures
+from a3.translation.decoding import translate
+from a3.translation.pig_latin import pig_latin
+from a3.lab.environment import profile
+from a3.runs.translation import FOUR_RUNS, four_runs
+from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"
 runs = four_runs() if full else four_runs(epochs=3)
@@ -67,7 +67,7 @@ figure = figures.attention_maps(
 #    :label: n4-answer
 #    :class: dropdown
 #
-# **The settings** are the handouts', to the letter. :func:`a3.translation_runs.train_translator`
+# **The settings** are the handouts', to the letter. :func:`a3.runs.translation.train_translator`
 # is one run.
 
 pd.DataFrame(

@@ -17,13 +17,13 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from a3 import figures
-from a3.pig_latin import norvig_words, small_words
-from a3.prompts import Prompts
+from a3.lab import figures
+from a3.translation.pig_latin import norvig_words, small_words
+from a3.translation.prompts import Prompts
 from a3.scaling import compute_optimal, fit_isoflop
-from a3.scaling_runs import BUDGETS, sweep
-from a3.sweeps import profile
-from a3.word_pairs import WordPairs
+from a3.runs.scaling import BUDGETS, sweep
+from a3.lab.environment import profile
+from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"
 if full:

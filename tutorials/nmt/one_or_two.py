@@ -17,14 +17,14 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
-from a3 import figures
-from a3.decoding import translate
-from a3.pig_latin import pig_latin, small_words
-from a3.prompts import Prompts
-from a3.sweeps import profile
-from a3.translation import EncoderDecoder
-from a3.translation_runs import DECODER_ONLY_RUN, TWO_STACKS_RUN, one_or_two_stacks
-from a3.word_pairs import WordPairs
+from a3.lab import figures
+from a3.translation.decoding import translate
+from a3.translation.pig_latin import pig_latin, small_words
+from a3.translation.prompts import Prompts
+from a3.lab.environment import profile
+from a3.translation.encoder_decoder import EncoderDecoder
+from a3.runs.translation import DECODER_ONLY_RUN, TWO_STACKS_RUN, one_or_two_stacks
+from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"
 runs = one_or_two_stacks() if full else one_or_two_stacks(seeds=(0,), epochs=2)

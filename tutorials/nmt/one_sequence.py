@@ -17,13 +17,14 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
-from a3 import figures
-from a3.decoder_only import DecoderOnlyTransformer
-from a3.pig_latin import ALPHABET, large_words, pig_latin
-from a3.prompts import Prompts, generate_tensors_for_training_decoder_nmt
-from a3.sweeps import profile, run_all
-from a3.training import Hyperparameters, train
-from a3.word_pairs import EOP, EOS, SOS, WordPairs, encode
+from a3.lab import figures
+from a3.translation.decoder_only import DecoderOnlyTransformer
+from a3.translation.pig_latin import ALPHABET, large_words, pig_latin
+from a3.translation.prompts import Prompts, generate_tensors_for_training_decoder_nmt
+from a3.lab.environment import profile
+from a3.lab.sweeps import run_all
+from a3.translation.training import Hyperparameters, train
+from a3.translation.word_pairs import EOP, EOS, SOS, WordPairs, encode
 
 full = profile() == "full"
 words = large_words() if full else large_words()[::10]
@@ -123,7 +124,7 @@ assert torch.equal(inputs[:, 1:], targets[:, :-1])  # one place on
 
 # %%
 # The places to score are those that must name a token of the translation. The first is place
-# :math:`S`, which *reads* ``<EOP>``. :class:`a3.prompts.Prompts` keeps them with each batch.
+# :math:`S`, which *reads* ``<EOP>``. :class:`a3.translation.prompts.Prompts` keeps them with each batch.
 
 S, s = source.shape[1], inputs.shape[1]
 batch = Prompts(WordPairs(["team"]))[torch.tensor([0])]

@@ -16,17 +16,17 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from a3 import figures
-from a3.bootstrap import interval
-from a3.decoder_only import DecoderOnlyTransformer
-from a3.pig_latin import norvig_words, small_words
-from a3.prompts import Prompts
+from a3.lab import figures
+from a3.lab.intervals import interval
+from a3.translation.decoder_only import DecoderOnlyTransformer
+from a3.translation.pig_latin import norvig_words, small_words
+from a3.translation.prompts import Prompts
 from a3.scaling import compute_optimal, fit_isoflop
-from a3.scaling_figures import optimal_lines
-from a3.scaling_runs import sweep
-from a3.sweeps import profile
-from a3.translation_runs import DECODER_ONLY_RUN, translators
-from a3.word_pairs import WordPairs
+from a3.scaling.figures import optimal_lines
+from a3.runs.scaling import sweep
+from a3.lab.environment import profile
+from a3.runs.translation import DECODER_ONLY_RUN, translators
+from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"
 short = {"widths": (8, 16, 32, 64), "seeds": (0, 1), "budget": 0.02e12}

@@ -13,7 +13,7 @@ budgets, with a grid that moves with the best size and one that stays.
 
 import numpy as np
 
-from a3 import figures
+from a3.lab import figures
 from a3.scaling import compute_optimal, find_optimal_params, fit_isoflop
 
 E, A, ALPHA, G, BETA = 1.69, 406.4, 0.34, 410.7, 0.28  # Hoffmann et al., as published

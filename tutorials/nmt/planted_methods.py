@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
-from a3 import figures
+from a3.lab import figures
 from a3.scaling import fit_isoflop, fit_parametric
-from a3.sweeps import profile
+from a3.lab.environment import profile
 
 full = profile() == "full"
 trials = 40 if full else 4

@@ -13,10 +13,10 @@ it does not matter where the pair stands.
 import torch
 from torch import nn
 
-from a3 import figures
-from a3.attention import ScaledDotAttention, positional_encoding
-from a3.translation import EncoderDecoder
-from a3.word_pairs import WordPairs
+from a3.lab import figures
+from a3.translation.attention import ScaledDotAttention, positional_encoding
+from a3.translation.encoder_decoder import EncoderDecoder
+from a3.translation.word_pairs import WordPairs
 
 H, length = 64, 100
 P = positional_encoding(length, H)

@@ -14,13 +14,13 @@ geometric means, marks single seeds. Below 1, the run that was stopped on the wa
 import numpy as np
 import pandas as pd
 
-from a3 import figures
-from a3.decoder_only import DecoderOnlyTransformer
-from a3.pig_latin import small_words
-from a3.prompts import Prompts
-from a3.scaling_runs import BUDGETS, sweep
-from a3.sweeps import profile
-from a3.word_pairs import WordPairs
+from a3.lab import figures
+from a3.translation.decoder_only import DecoderOnlyTransformer
+from a3.translation.pig_latin import small_words
+from a3.translation.prompts import Prompts
+from a3.runs.scaling import BUDGETS, sweep
+from a3.lab.environment import profile
+from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"
 budgets = [C if full else C / 128 for C in BUDGETS]

@@ -17,10 +17,10 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from a3 import figures
+from a3.lab import figures
 from a3.scaling import find_optimal_params, fit_isoflop
-from a3.scaling_runs import BUDGETS, sweep
-from a3.sweeps import profile
+from a3.runs.scaling import BUDGETS, sweep
+from a3.lab.environment import profile
 
 full = profile() == "full"
 budgets = [C if full else C / 128 for C in BUDGETS[:3]]

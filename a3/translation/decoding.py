@@ -1,0 +1,104 @@
+"""Greedy translation: many words side by side, with cached keys and values."""
+
+from __future__ import annotations
+
+import torch
+
+from a3.translation.decoder_only import DecoderOnlyTransformer
+from a3.translation.decoding import complete
+from a3.translation.encoder_decoder import EncoderDecoder
+from a3.translation.word_pairs import EOS, SOS, WordPairs, decode, encode, pad, padding_mask
+
+__all__ = ["exact_match", "translate"]
+
+
+@torch.no_grad()
+def translate(
+    model: EncoderDecoder | DecoderOnlyTransformer,
+    text: str | list[str],
+    max_length: int = 20,
+    batch_size: int = 256,
+) -> str | list[str]:
+    """Translate words greedily: at each step the likeliest character, until ``<EOS>``.
+
+    Many words are decoded side by side, and the keys and values of earlier
+    positions are kept rather than computed again.
+
+    Parameters
+    ----------
+    model : EncoderDecoder or DecoderOnlyTransformer
+    text : str or list of str
+        A sentence, whose words are translated one by one; or a list of words.
+    max_length : int
+        Characters of a translation, at most.
+    batch_size : int
+        Words decoded side by side; a decoder-only model takes all of one length.
+
+    Returns
+    -------
+    str or list of str
+        As ``text``.
+
+    Raises
+    ------
+    ValueError
+        If there is no word, or a word has a character outside the alphabet.
+    """
+    if isinstance(text, str):
+        if not text.split():
+            raise ValueError("expected at least one word to translate, got an empty text")
+        return " ".join(translate(model, text.split(), max_length, batch_size))
+    if batch_size < 1 or max_length < 1:
+        raise ValueError(
+            f"batch_size and max_length must be at least 1, got {batch_size} and {max_length}"
+        )
+    if isinstance(model, DecoderOnlyTransformer):
+        return complete(model, list(text), max_length)
+    model.eval()
+    tokens = [encode(word) for word in text]
+    by_length = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
+    translations = {}
+    for start in range(0, len(tokens), batch_size):
+        rows = by_length[start : start + batch_size]
+        decoded = _decode_greedily(model, [tokens[i] for i in rows], max_length)
+        translations |= zip(rows, map(decode, decoded), strict=True)
+    return [translations[i] for i in range(len(tokens))]
+
+
+def _decode_greedily(
+    model: EncoderDecoder, tokens: list[list[int]], max_length: int
+) -> list[list[int]]:
+    """Tokens of the translations of words of any lengths, decoded together."""
+    device = model.decoder.to_logits.weight.device
+    source = pad(tokens, EOS).to(device)  # (B, S)
+    lengths = torch.tensor([len(word) for word in tokens], device=device)
+    mask = padding_mask(lengths, source.shape[1])
+    keys_and_values = model.decoder.project(model.encoder(source, mask)[0])
+    token = torch.full((len(tokens), 1), SOS, device=device)
+    ended = torch.zeros_like(token, dtype=torch.bool)
+    cache, written = None, []
+    for _ in range(max_length):
+        logits, _, cache = model.decoder(token, keys_and_values, mask, cache)
+        token = logits[:, -1:].argmax(dim=-1)  # (B, 1)
+        written.append(token)
+        ended |= token == EOS
+        if ended.all():
+            break
+    return torch.cat(written, dim=1).tolist()
+
+
+def exact_match(model: EncoderDecoder | DecoderOnlyTransformer, pairs: WordPairs) -> float:
+    """Share of words that greedy decoding translates without a single wrong character.
+
+    Parameters
+    ----------
+    model : EncoderDecoder or DecoderOnlyTransformer
+    pairs : WordPairs
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+    """
+    words, truth = zip(*pairs.pairs, strict=True)
+    return sum(map(str.__eq__, translate(model, list(words)), truth)) / len(truth)
