@@ -22,8 +22,8 @@ from paired import alternate, start, table, with_range
 from transformers import Trainer, TrainingArguments
 
 from a3.bert.classifier import load_classifier
-from a3.bert.pretrained import minilm
 from a3.bert.fine_tuning import FineTuning, encode, features, fine_tune, fit_linear
+from a3.bert.pretrained import minilm
 from a3.bert.verbal_arithmetic import splits
 
 SETTINGS = FineTuning(epochs=1)

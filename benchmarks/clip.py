@@ -29,12 +29,12 @@ from open_clip.transform import AugmentationCfg, PreprocessCfg, image_transform_
 from paired import alternate, start, table, with_range
 from PIL import Image
 
-from a3.clip.model import Clip
-from a3.runs.clip import as_clip
 from a3.clip.emoji import load_emoji
 from a3.clip.emoji_split import split
+from a3.clip.model import Clip
 from a3.clip.small import SmallClip, build
 from a3.clip.training import _Run
+from a3.runs.clip import as_clip
 
 SETTINGS = SmallClip(word_vectors=False)  # both train every weight
 

@@ -1,4 +1,4 @@
-"""Time the transformer of ``a3.translation.encoder_decoder`` against torch's layers and against naive decoding.
+"""Time ``a3.translation`` against torch's transformer layers and against naive decoding.
 
 Everything is timed in one run, on the same threads, in alternating pairs; the tables give
 medians, and of the ratios the range too.
@@ -24,9 +24,9 @@ from torch import nn
 
 from a3.translation.attention import causal_mask
 from a3.translation.decoding import translate
+from a3.translation.encoder_decoder import EncoderDecoder
 from a3.translation.pig_latin import large_words
 from a3.translation.training import Hyperparameters, train
-from a3.translation.encoder_decoder import EncoderDecoder
 from a3.translation.word_pairs import EOS, SOS, WordPairs, decode, encode
 
 LAYERS = 3

@@ -4,9 +4,9 @@ from functools import cache
 
 from few_emoji import few_emoji
 
-from a3.runs.clip import as_clip
 from a3.clip.small import SmallClip
 from a3.clip.training import _Run
+from a3.runs.clip import as_clip
 
 SETTINGS = SmallClip(
     image_size=32,

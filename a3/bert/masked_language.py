@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import BertConfig, BertForMaskedLM
 
-from a3.lab.saved_runs import SavedRun
 from a3.bert.vocabulary import CLS, MASK, PAD, SEP, SPECIAL, Vocabulary
+from a3.lab.saved_runs import SavedRun
 
 __all__ = ["Pretraining", "batches", "bert_config", "mask", "pretrain"]
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
 __all__ = [
+    "FOLDS",
     "LABELS",
     "NUMBERS",
+    "Fold",
+    "fold",
     "label",
     "longer_sentences",
     "read_sentences",
@@ -27,6 +32,8 @@ NUMBERS = tuple(
 """The number words; each one's place is what it stands for."""
 LABELS = ("negative", "zero", "positive")
 """What the labels 0, 1 and 2 mean."""
+FOLDS = 5
+"""Parts of the 800 sentences; a model is evaluated on one, and its texts leave that one out."""
 _VALUE = {word: number for number, word in enumerate(NUMBERS)}
 _SIGN = {"plus": 1, "minus": -1}
 
@@ -183,3 +190,54 @@ def read_sentences(path: str | Path) -> pd.DataFrame:
         if labels[row] not in (0, 1, 2):
             raise ValueError(f"line {row + 2} of {path} has the label {given!r}, not 0, 1 or 2")
     return data.assign(label=labels.astype("int64"))
+
+
+class Fold(NamedTuple):
+    """A fifth of the sentences to evaluate on, and the others.
+
+    Attributes
+    ----------
+    training, evaluation : DataFrame
+        640 and 160 rows of :func:`verbal_arithmetic`.
+    pairs : frozenset of (int, int)
+        The numbers of the evaluation's "minus" sentences, the smaller first.
+    """
+
+    training: pd.DataFrame
+    evaluation: pd.DataFrame
+    pairs: frozenset[tuple[int, int]]
+
+
+def fold(number: int, folds: int = FOLDS) -> Fold:
+    """One of the parts that the sentences are dealt into.
+
+    Each part has as many "plus" sentences and as many "minus" sentences. Of the latter it has
+    both or neither of "a minus b" and "b minus a", and its share of "a minus a".
+
+    Parameters
+    ----------
+    number : int
+        Which part, from 0.
+    folds : int
+        How many there are; a divisor of 10.
+
+    Raises
+    ------
+    ValueError
+        If there is no such part, or the sentences cannot be dealt out equally.
+    """
+    if folds < 2 or 10 % folds:
+        raise ValueError(f"folds must be 2, 5 or 10, got {folds}")
+    if not 0 <= number < folds:
+        raise ValueError(f"expected a fold from 0 to {folds - 1}, got {number}")
+    random = Random(0)
+    unequal = [(a, b) for a in range(20) for b in range(a + 1, 20)]
+    equal = [(a, a) for a in range(20)]
+    plus = [*range(400)]
+    for whole in (unequal, equal, plus):
+        random.shuffle(whole)
+    pairs = frozenset(unequal[number::folds] + equal[number::folds])
+    both = pairs | {(b, a) for a, b in pairs}
+    rows = sorted(plus[number::folds] + [400 + 20 * a + b for a, b in both])
+    data = verbal_arithmetic()
+    return Fold(data.drop(index=rows), data.loc[rows], pairs)

@@ -1,4 +1,4 @@
-"""Rank a folder's images by a caption: the command ``python -m a3.clip.model``."""
+"""Rank a folder's images by a caption: the command ``python -m a3.clip``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageOps
 
 from a3.clip.drawings import on_white
-from a3.runs.clip import SMALL, load_model
-from a3.clip.model import Clip
 from a3.clip.folder import encode_folder, find_images, open_image
+from a3.clip.model import Clip
 from a3.clip.retrieval import top_k
 from a3.lab.saved_runs import CheckpointError
+from a3.runs.clip import SMALL, load_model
 
 __all__ = ["contact_sheet", "main", "rank_images"]
 
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0, or 2 if nothing could be ranked; the reason is on standard error.
     """
-    parser = argparse.ArgumentParser(prog="python -m a3.clip.model", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m a3.clip", description=__doc__)
     parser.add_argument("caption")
     parser.add_argument("--images", required=True, metavar="FOLDER")
     parser.add_argument("--model", default="ViT-B-32", help=f"of open_clip, or {SMALL}")
@@ -128,3 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{i:4} {value:7.3f}  {path}")
     print(f"{options.sheet} shows them.")
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

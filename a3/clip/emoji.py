@@ -25,9 +25,9 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from a3.lab.environment import cache_folder
 from a3.lab.keys import key
 from a3.lab.saved_runs import CheckpointError, load, save
-from a3.lab.environment import cache_folder
 
 __all__ = ["ARTISTS", "CREDITS", "Concept", "Emoji", "caption_parts", "draw_caption", "load_emoji"]
 

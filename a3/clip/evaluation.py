@@ -9,12 +9,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from a3.clip.model import Clip
 from a3.clip.contrastive import cosine_similarity, zero_shot_weights
 from a3.clip.emoji import Concept, Emoji
 from a3.clip.emoji_split import STRATA, Split, stratum
-from a3.lab.intervals import Share, share
+from a3.clip.model import Clip
 from a3.clip.retrieval import ranks
+from a3.lab.intervals import Share, share
 
 __all__ = [
     "GROUP_TEMPLATES",

@@ -11,9 +11,9 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 from torch import Tensor
 
-from a3.lab import figures
 from a3.clip.model import Clip
 from a3.clip.retrieval import top_k
+from a3.lab import figures
 
 __all__ = ["preprocessed", "similarity_matrix", "top_five"]
 

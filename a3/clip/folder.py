@@ -15,8 +15,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from a3.clip.model import Clip
-from a3.lab.saved_runs import CheckpointError, load, save
 from a3.lab.environment import cache_folder
+from a3.lab.saved_runs import CheckpointError, load, save
 
 __all__ = ["Folder", "encode_folder", "find_images", "open_image"]
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from a3.clip.model import Clip
 from a3.clip.contrastive import cosine_similarity
+from a3.clip.model import Clip
 from a3.clip.retrieval import ranks
 
 __all__ = ["GRAMMAR", "Hunt", "Try"]

@@ -1,46 +1,26 @@
-"""CLIP, from the hub or trained by the book: one interface from "encode" on.
-
-``python -m a3.clip.model "a yellow fish" --images FOLDER`` ranks the images of a folder.
-"""
+"""CLIP, whatever made it: one interface from "encode" on, and the pretrained ones of open_clip."""
 
 from __future__ import annotations
 
 import logging
 import os
-import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from a3.clip.drawings import on_white, trimmed
-from a3.clip.tokens import Vocabulary, check_captions
+from a3.clip.drawings import on_white
+from a3.clip.tokens import check_captions
 from a3.lab.environment import hub_reachable
-from a3.clip.small import SmallClip, build
-from a3.clip.training import train_small_clip
-from a3.lab.environment import profile
-from a3.lab.sweeps import run_all
 
-__all__ = [
-    "SMALL",
-    "Clip",
-    "as_clip",
-    "load_model",
-    "small_clip",
-    "small_clip_runs",
-    "small_clips",
-]
+__all__ = ["Clip", "pretrained_clip"]
 
-SMALL = "small"
-"""The name that :func:`load_model` knows the small CLIP by."""
-_QUICK_STEPS = 20  # of training where A3_PROFILE asks for short runs
 
 
 @dataclass(frozen=True)
@@ -144,13 +124,13 @@ class Clip:
         return F.normalize(self.model.encode_image(pixels), dim=1)
 
 
-def load_model(name: str = "ViT-B-32", pretrained: str = "openai") -> Clip:
-    """A pretrained CLIP from the cache or the hub; where there is neither, the small one.
+def pretrained_clip(name: str, pretrained: str) -> Clip:
+    """A model of open_clip with pretrained weights, from the hub's cache or the hub.
 
     Parameters
     ----------
     name : str
-        A model of open_clip, or ``"small"`` for the book's own.
+        A model of open_clip.
     pretrained : str
         The tag of its weights.
 
@@ -162,93 +142,17 @@ def load_model(name: str = "ViT-B-32", pretrained: str = "openai") -> Clip:
     ------
     ValueError
         If open_clip knows no such model or tag; the message names some that it does.
-
-    Warns
-    -----
-    UserWarning
-        If the weights are not there and the hub cannot be reached, or what it sent cannot be
-        read: one line, which says what is used instead.
+    ConnectionError
+        If the weights are not there: the hub cannot be reached, or what it sent cannot be read.
     """
-    if name == SMALL:
-        return small_clip()
-    tag = _known(name, pretrained)
+    entry = _known(name, pretrained)
+    if not (_cached(entry) or hub_reachable()):
+        raise ConnectionError("the hub cannot be reached and the weights are not in its cache")
     try:
-        if not (_cached(tag) or hub_reachable()):
-            raise ConnectionError("the hub cannot be reached and the weights are not in its cache")
         with _quiet():
-            return _pretrained(name, pretrained, tag.get("quick_gelu", False))
+            return _pretrained(name, pretrained, entry.get("quick_gelu", False))
     except Exception as error:  # a download cut short makes its readers raise many kinds
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        warnings.warn(
-            f"{name} ({pretrained}) is not available: {reason}. The small CLIP, trained on emoji, "
-            "is used instead",
-            stacklevel=2,
-        )
-        return small_clip()
-
-
-def small_clip(seed: int = 0) -> Clip:
-    """The book's own CLIP, trained on emoji the first time (a few minutes), then kept.
-
-    Parameters
-    ----------
-    seed : int
-
-    Returns
-    -------
-    Clip
-    """
-    return small_clips([SmallClip(seed=seed)])[0]
-
-
-def small_clips(settings: Iterable[SmallClip], held_out: str = "test") -> list[Clip]:
-    """Small CLIPs trained with each of the settings; see :func:`small_clip_runs`.
-
-    Returns
-    -------
-    list of Clip
-        In the order of ``settings``.
-    """
-    settings = [*settings]
-    runs = small_clip_runs(settings, held_out)
-    return [as_clip(each, run) for each, run in zip(settings, runs, strict=True)]
-
-
-def small_clip_runs(settings: Iterable[SmallClip], held_out: str = "test") -> list[dict[str, Any]]:
-    """Train a small CLIP with each of the settings, one a core; what was trained before is kept.
-
-    With ``A3_PROFILE=quick`` each takes a few steps only.
-
-    Parameters
-    ----------
-    settings : iterable of SmallClip
-    held_out : {"test", "validation"}
-        As for :func:`a3.clip.training.train_small_clip`.
-
-    Returns
-    -------
-    list of dict
-        What :func:`a3.clip.training.train_small_clip` returns, in the order of ``settings``.
-    """
-    if profile() == "quick":
-        settings = [replace(each, steps=_QUICK_STEPS) for each in settings]
-    return run_all(train_small_clip, [{"settings": s, "held_out": held_out} for s in settings])
-
-
-def as_clip(settings: SmallClip, run: dict) -> Clip:
-    """What :func:`a3.clip.training.train_small_clip` returned, ready for use."""
-    from open_clip.transform import PreprocessCfg, image_transform_v2
-
-    vocabulary = Vocabulary(run["tokens"], settings.context)
-    model = build(settings, vocabulary).eval()
-    model.load_state_dict(run["weights"])
-    to_pixels = image_transform_v2(PreprocessCfg(size=settings.image_size), is_train=False)
-
-    def preprocess(image: Image.Image) -> Tensor:
-        return to_pixels(trimmed(image))
-
-    name = f"small CLIP (seed {settings.seed})"
-    return Clip(name, model, preprocess, vocabulary, settings.image_size, settings.context)
+        raise ConnectionError((str(error).splitlines() or [type(error).__name__])[0]) from error
 
 
 def _known(name: str, pretrained: str) -> dict:
@@ -303,16 +207,10 @@ def _pretrained(name: str, pretrained: str, quick_gelu: bool) -> Clip:
 
 @contextmanager
 def _quiet():
-    """Without the log that open_clip writes of what :func:`load_model` says in one line."""
+    """Without the log that open_clip writes of what :func:`pretrained_clip` raises in one line."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
         yield
     finally:
         logging.disable(before)
-
-
-if __name__ == "__main__":
-    from a3.clip.__main__ import main
-
-    sys.exit(main())

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from a3.clip.tokens import Vocabulary
 from a3.clip.drawings import Augmentation
-from a3.clip.tokens import word_vectors
+from a3.clip.tokens import Vocabulary, word_vectors
 
 __all__ = ["EMBEDDING_STD", "SmallClip", "build", "give_word_vectors", "normalised"]
 

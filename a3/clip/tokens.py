@@ -1,4 +1,7 @@
-"""Captions as rows of token numbers, for a small CLIP: CLIP's own tokens, those in use only."""
+"""Captions as rows of token numbers, and vectors of words, for a small CLIP.
+
+The tokens are CLIP's own, those in use only; the vectors are a language model's.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,11 @@ from functools import cache
 import torch
 from torch import Tensor
 
-__all__ = ["Vocabulary", "check_captions"]
+from a3.bert.pretrained import minilm
+
+__all__ = ["Vocabulary", "check_captions", "word_vectors"]
+
+_WORDS_AT_ONCE = 256
 
 
 class Vocabulary:
@@ -118,3 +125,59 @@ def _tokenizer():
     from open_clip import SimpleTokenizer
 
     return SimpleTokenizer()
+
+
+@torch.inference_mode()
+def word_vectors(words: Sequence[str], dimensions: int) -> Tensor:
+    """What MiniLM makes of each word by itself, in as few dimensions as are asked for.
+
+    A word's vector is the mean of the model's last layer over the word's tokens. Of the vectors of
+    all words the mean is taken away, and the largest principal components are kept.
+
+    Parameters
+    ----------
+    words : sequence of str
+        Two at least.
+    dimensions : int
+        At most 384, and at most as many as there are words.
+
+    Returns
+    -------
+    Tensor, shape (n, dimensions)
+        With a mean of zero; over all entries the mean square is 1.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer words than dimensions, or more than 384 dimensions are asked for.
+    FileNotFoundError
+        If MiniLM is not installed.
+
+    References
+    ----------
+    Frome et al. (2013): vectors of words let a model name what it has not seen.
+    """
+    from transformers import AutoTokenizer, BertModel
+
+    tokenizer = AutoTokenizer.from_pretrained(minilm())
+    model = BertModel.from_pretrained(minilm()).eval()
+    if not 0 < dimensions <= min(len(words), model.config.hidden_size):
+        raise ValueError(
+            f"expected dimensions from 1 to {min(len(words), model.config.hidden_size)}, for "
+            f"{len(words)} words, got {dimensions}"
+        )
+    means = []
+    for start in range(0, len(words), _WORDS_AT_ONCE):
+        batch = tokenizer(
+            [*words[start : start + _WORDS_AT_ONCE]], padding=True, return_tensors="pt"
+        )
+        there = batch["attention_mask"].unsqueeze(-1)  # (B, T, 1)
+        last = model(**batch).last_hidden_state  # (B, T, 384)
+        means.append((last * there).sum(dim=1) / there.sum(dim=1))
+    X = torch.cat(means)
+    X = X - X.mean(dim=0)
+    axes = torch.linalg.eigh(X.T @ X).eigenvectors[:, -dimensions:]  # ascending
+    # an axis has no direction of its own: its largest entry is made positive
+    axes = axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()
+    kept = X @ axes.flip(1)
+    return kept / kept.square().mean().sqrt()

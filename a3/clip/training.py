@@ -11,14 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from a3.clip.drawings import trimmed_to
-from a3.clip.tokens import Vocabulary
 from a3.clip.contrastive import contrastive_loss, supervised_contrastive_loss
+from a3.clip.drawings import augment, trimmed_to
 from a3.clip.emoji import Emoji, caption_parts, draw_caption, load_emoji
 from a3.clip.emoji_split import split, validation_split
-from a3.clip.drawings import augment
-from a3.lab.saved_runs import SavedRun
 from a3.clip.small import EMBEDDING_STD, SmallClip, build, give_word_vectors, normalised
+from a3.clip.tokens import Vocabulary
+from a3.lab.saved_runs import SavedRun
 
 __all__ = ["parameter_groups", "train_small_clip"]
 
@@ -33,8 +32,8 @@ def train_small_clip(
     A step takes images of both artists for each of its concepts, or two random copies of one image
     where only one hand may be seen, and two captions, the second with noise on its words' vectors.
     Each of these four picks the other three among all of the batch:
-    :func:`a3.clip.contrastive.supervised_contrastive_loss`. Without ``all_pairs`` the loss is CLIP's,
-    :func:`a3.clip.contrastive.contrastive_loss`, of an image and a caption each, averaged.
+    :func:`a3.clip.contrastive.supervised_contrastive_loss`. Without ``all_pairs`` the loss is
+    CLIP's, :func:`a3.clip.contrastive.contrastive_loss`, of an image and a caption each, averaged.
 
     Parameters
     ----------

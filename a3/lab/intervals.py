@@ -1,13 +1,15 @@
-"""Intervals from fits to resampled runs."""
+"""Intervals: of shares (Wilson), of means (Student) and of fits (bootstrap)."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
-__all__ = ["check_options", "interval", "resampling_counts"]
+__all__ = ["Share", "check_options", "interval", "resampling_counts", "share"]
 
 
 def check_options(bootstrap: int, level: float) -> None:
@@ -104,3 +106,55 @@ def interval(
         tail = stats.norm.cdf(-stats.t.ppf((1 + level) / 2, freedom))
         ends = np.nanquantile(known, [tail, 1 - tail], axis=0)
     return np.where(some, ends, np.nan)
+
+
+class Share(NamedTuple):
+    """A share of n trials with its interval.
+
+    Attributes
+    ----------
+    value, low, high : float
+        The share, and the ends of its interval.
+    n : int
+        Trials.
+    chance : float
+        What guessing would reach.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    chance: float
+
+
+def share(hits: ArrayLike, chance: float, level: float = 0.95) -> Share:
+    """The share of hits, with the interval of Wilson (1927).
+
+    Parameters
+    ----------
+    hits : array or Tensor of bool, shape (n,) or (S, n)
+        Of n trials, or of S seeds on the same trials: a trial then counts by its mean, and the
+        interval is that of n trials, however many seeds there are.
+    chance : float
+    level : float
+
+    Returns
+    -------
+    Share
+
+    Raises
+    ------
+    ValueError
+        If there is no trial, or the level is not between 0 and 1.
+    """
+    hits = np.asarray(hits)
+    if not hits.size:
+        raise ValueError("expected at least one trial, got none")
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level}")
+    n, value = hits.shape[-1], float(hits.mean())
+    z = stats.norm.ppf((1 + level) / 2)
+    middle = (value + z**2 / (2 * n)) / (1 + z**2 / n)
+    reach = z / (1 + z**2 / n) * math.sqrt(value * (1 - value) / n + z**2 / (4 * n**2))
+    return Share(value, middle - reach, middle + reach, n, chance)

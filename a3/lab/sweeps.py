@@ -14,29 +14,11 @@ import joblib
 import torch
 from tqdm.auto import tqdm
 
+from a3.lab.environment import cache_folder
 from a3.lab.keys import key
 from a3.lab.saved_runs import CheckpointError, load, save
 
-__all__ = ["cache_folder", "profile", "run_all"]
-
-
-def profile() -> str:
-    """``"full"``, or ``"quick"`` if the environment variable A3_PROFILE asks for short training.
-
-    Raises
-    ------
-    ValueError
-        If A3_PROFILE is anything else.
-    """
-    name = os.environ.get("A3_PROFILE", "full")
-    if name not in ("full", "quick"):
-        raise ValueError(f"A3_PROFILE must be 'full' or 'quick', got {name!r}")
-    return name
-
-
-def cache_folder() -> Path:
-    """Where results are kept: the environment variable A3_CACHE, else ``~/.cache/a3``."""
-    return Path(os.environ.get("A3_CACHE") or Path.home() / ".cache" / "a3")
+__all__ = ["run_all"]
 
 
 def run_all(

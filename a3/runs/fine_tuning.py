@@ -22,8 +22,8 @@ from a3.bert.fine_tuning import (
     logits,
 )
 from a3.bert.scores import Scores, scores
-from a3.lab.sweeps import run_all
 from a3.bert.verbal_arithmetic import longer_sentences, splits, verbal_arithmetic
+from a3.lab.sweeps import run_all
 
 __all__ = ["RECIPES", "FineTuned", "fine_tuned", "run_arm"]
 

@@ -6,8 +6,7 @@ import time
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import torch
@@ -19,19 +18,16 @@ from a3.bert.masked_language import Pretraining, bert_config, pretrain
 from a3.bert.mathematical_english import mathematics, mathematics_words, scrambled
 from a3.bert.prose import prose, prose_words
 from a3.bert.side_by_side import SideBySide, dealt, fine_tune_side_by_side
-from a3.lab.sweeps import run_all
-from a3.bert.verbal_arithmetic import LABELS, NUMBERS, verbal_arithmetic
+from a3.bert.verbal_arithmetic import LABELS, NUMBERS, fold, verbal_arithmetic
 from a3.bert.vocabulary import MASK, Vocabulary
+from a3.lab.sweeps import run_all
 
 __all__ = [
     "CORPORA",
-    "FOLDS",
     "SIZES",
-    "Fold",
     "comparisons",
     "corpus_text",
     "fine_tune_on",
-    "fold",
     "pretrain_on",
     "task_vocabulary",
 ]
@@ -40,61 +36,8 @@ CORPORA = ("mathematics", "scrambled", "prose", "none")
 """What the models read before they are fine-tuned."""
 SIZES = (40, 80, 160, 320, 640)
 """Sentences they are fine-tuned on."""
-FOLDS = 5
-"""Parts of the 800 sentences; each model is evaluated on one, and its texts leave that one out."""
 TOKENS = 200_000
 """Length of each text."""
-
-
-class Fold(NamedTuple):
-    """A fifth of the sentences to evaluate on, and the others.
-
-    Attributes
-    ----------
-    training, evaluation : DataFrame
-        640 and 160 rows of :func:`a3.bert.verbal_arithmetic.verbal_arithmetic`.
-    pairs : frozenset of (int, int)
-        The numbers of the evaluation's "minus" sentences, the smaller first.
-    """
-
-    training: pd.DataFrame
-    evaluation: pd.DataFrame
-    pairs: frozenset[tuple[int, int]]
-
-
-def fold(number: int, folds: int = FOLDS) -> Fold:
-    """One of the parts that the sentences are dealt into.
-
-    Each part has as many "plus" sentences and as many "minus" sentences. Of the latter it has
-    both or neither of "a minus b" and "b minus a", and its share of "a minus a".
-
-    Parameters
-    ----------
-    number : int
-        Which part, from 0.
-    folds : int
-        How many there are; a divisor of 10.
-
-    Raises
-    ------
-    ValueError
-        If there is no such part, or the sentences cannot be dealt out equally.
-    """
-    if folds < 2 or 10 % folds:
-        raise ValueError(f"folds must be 2, 5 or 10, got {folds}")
-    if not 0 <= number < folds:
-        raise ValueError(f"expected a fold from 0 to {folds - 1}, got {number}")
-    random = Random(0)
-    unequal = [(a, b) for a in range(20) for b in range(a + 1, 20)]
-    equal = [(a, a) for a in range(20)]
-    plus = [*range(400)]
-    for whole in (unequal, equal, plus):
-        random.shuffle(whole)
-    pairs = frozenset(unequal[number::folds] + equal[number::folds])
-    both = pairs | {(b, a) for a, b in pairs}
-    rows = sorted(plus[number::folds] + [400 + 20 * a + b for a, b in both])
-    data = verbal_arithmetic()
-    return Fold(data.drop(index=rows), data.loc[rows], pairs)
 
 
 def corpus_text(corpus: str, seed: int, tokens: int = TOKENS) -> list[list[str]]:

@@ -12,12 +12,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from a3.translation.decoder_only import DecoderOnlyTransformer
-from a3.translation.side_by_side import Ensemble, StackedBatch
-from a3.translation.pig_latin import norvig_words, small_words
-from a3.translation.prompts import PromptBatch, Prompts
 from a3.lab.saved_runs import SavedRun
 from a3.lab.sweeps import run_all
+from a3.translation.decoder_only import DecoderOnlyTransformer
+from a3.translation.pig_latin import norvig_words, small_words
+from a3.translation.prompts import PromptBatch, Prompts
+from a3.translation.side_by_side import Ensemble, StackedBatch
 from a3.translation.word_pairs import WordPairs, groups_of_like_length
 
 __all__ = ["BUDGETS", "SIDE_BY_SIDE", "WIDTHS", "grid", "sweep", "train_to_budget"]

@@ -7,13 +7,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from a3.lab.sweeps import run_all
 from a3.translation.decoder_only import DecoderOnlyTransformer
 from a3.translation.decoding import exact_match
+from a3.translation.encoder_decoder import EncoderDecoder
 from a3.translation.pig_latin import large_words, small_words
 from a3.translation.prompts import Prompts
-from a3.lab.sweeps import run_all
 from a3.translation.training import History, Hyperparameters, train
-from a3.translation.encoder_decoder import EncoderDecoder
 from a3.translation.word_pairs import WordPairs
 
 __all__ = [

@@ -1,7 +1,4 @@
-"""Scaling laws for a reader's own runs: fit them, split a budget by them, from a shell too.
-
-``python -m a3.scaling.__main__ runs.csv`` prints the fits of a table of runs and writes their figures.
-"""
+"""Fit a table of runs, print the fits, write their figures: ``python -m a3.scaling runs.csv``."""
 
 from __future__ import annotations
 
@@ -13,27 +10,17 @@ from pathlib import Path
 import pandas as pd
 
 from a3.scaling import figures as scaling_figures
-from a3.scaling.compute_optimal import ComputeOptimal, compute_optimal
+from a3.scaling.compute_optimal import compute_optimal
 from a3.scaling.isoflop import IsoFLOPFit, fit_isoflop
-from a3.scaling.parabola import find_optimal_params
 from a3.scaling.parametric import ParametricFit, fit_parametric
 
-__all__ = [
-    "ComputeOptimal",
-    "IsoFLOPFit",
-    "ParametricFit",
-    "compute_optimal",
-    "find_optimal_params",
-    "fit_isoflop",
-    "fit_parametric",
-    "main",
-]
+__all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fit the runs of a CSV file: print the fits, and write their figures."""
     parser = argparse.ArgumentParser(
-        prog="python -m a3.scaling.__main__",
+        prog="python -m a3.scaling",
         description="Fit scaling laws to a table of finished training runs.",
         epilog="The table needs the columns params, tokens and loss, and for IsoFLOP flops.",
     )

@@ -96,8 +96,8 @@ def fit_parametric(
     group : array or name of a column, optional
         Seed of each run. The bootstrap then draws whole seeds, else runs.
     starts : array or tensor, shape (s, 5), optional
-        log E, log A, log B, alpha, beta, such as :func:`a3.scaling.loss_law.hoffmann_starts`. Otherwise
-        :func:`a3.scaling.loss_law.projected_starts`.
+        log E, log A, log B, alpha, beta, such as :func:`a3.scaling.loss_law.hoffmann_starts`.
+        Otherwise :func:`a3.scaling.loss_law.projected_starts`.
     delta : float
         Residuals of the log loss above it count by their size, not their square.
     bootstrap : int

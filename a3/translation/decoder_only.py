@@ -9,9 +9,8 @@ from torch.nn import functional as F
 from a3.translation.attention import CausalScaledDotAttention, SinusoidalPositions
 from a3.translation.pig_latin import ALPHABET
 from a3.translation.prompts import PromptBatch, Prompts
-from a3.translation.word_pairs import EOP, EOS, SOS, decode, encode
 
-__all__ = ["DecoderOnlyLayer", "DecoderOnlyTransformer", "complete"]
+__all__ = ["DecoderOnlyLayer", "DecoderOnlyTransformer"]
 
 
 class DecoderOnlyLayer(nn.Module):
@@ -150,50 +149,3 @@ class DecoderOnlyTransformer(nn.Module):
         s = s.double()
         V, H = self.to_logits.weight.shape
         return len(self.layers) * (8 * s * H**2 + 4 * s**2 * H + 3 * s**2) + 2 * s * V * H
-
-
-@torch.no_grad()
-def complete(model: DecoderOnlyTransformer, words: list[str], max_length: int = 20) -> list[str]:
-    """Translate words greedily; words of one length are decoded side by side.
-
-    The keys and values of tokens already read are kept: equation :eq:`decoder-cache` of the book.
-
-    Parameters
-    ----------
-    model : DecoderOnlyTransformer
-    words : list of str
-    max_length : int
-        Characters of a translation, at most.
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    ValueError
-        If a word has a character outside the alphabet, or the length is less than 1.
-    """
-    if max_length < 1:
-        raise ValueError(f"max_length must be at least 1, got {max_length}")
-    model.eval()
-    device = model.to_logits.weight.device
-    by_length: dict[int, list[int]] = {}
-    tokens = [[SOS, *encode(word)[:-1], EOP] for word in words]
-    for i, prompt in enumerate(tokens):
-        by_length.setdefault(len(prompt), []).append(i)
-    translations = {}
-    for rows in by_length.values():
-        token = torch.tensor([tokens[i] for i in rows], device=device)
-        cache, written = None, []
-        ended = torch.zeros(len(rows), 1, dtype=torch.bool, device=device)
-        for _ in range(max_length):
-            logits, _, cache = model(token, cache)
-            token = logits[:, -1:].argmax(dim=-1)  # (B, 1)
-            written.append(token)
-            ended |= token == EOS
-            if ended.all():
-                break
-        decoded = torch.cat(written, dim=1).tolist()
-        translations |= zip(rows, map(decode, decoded), strict=True)
-    return [translations[i] for i in range(len(words))]

@@ -1,4 +1,4 @@
-"""Pig Latin: the rule, and the word lists."""
+"""Pig Latin: the rule, its cases, and the word lists."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from pathlib import Path
 
 __all__ = [
     "ALPHABET",
+    "KINDS",
     "check_word",
+    "kind",
     "large_words",
+    "moved_letters",
     "norvig_words",
     "pig_latin",
     "read_pairs",
@@ -21,6 +24,8 @@ __all__ = [
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz-"
 """The characters of a word."""
+KINDS = ("one consonant", "cluster", "qu", "vowel", "hyphen")
+"""What moves from the front of a word to its end; in the last two, nothing or several parts."""
 
 _WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
 _CLUSTER = re.compile(r"((?:qu|[^aeiouy])*)(.*)")  # 'qu' counts as one consonant
@@ -182,3 +187,54 @@ def read_pairs(path: str | Path) -> list[tuple[str, str]]:
     if not pairs:
         raise ValueError(f"{path}: expected lines of 'word translation', found none")
     return list(pairs)
+
+
+def kind(word: str) -> str:
+    """Which case of the rule a word falls under.
+
+    Parameters
+    ----------
+    word : str
+
+    Returns
+    -------
+    str
+        One of ``KINDS``. Words in which nothing moves count as ``"vowel"``, also those that start
+        with y.
+
+    Examples
+    --------
+    >>> [kind(word) for word in ("the", "my", "quick", "impress", "well-known")]
+    ['cluster', 'one consonant', 'qu', 'vowel', 'hyphen']
+    """
+    if "-" in word:
+        return "hyphen"
+    moved = moved_letters(word)
+    if "qu" in moved:
+        return "qu"
+    return ("vowel", "one consonant")[len(moved)] if len(moved) < 2 else "cluster"
+
+
+def moved_letters(word: str) -> str:
+    """The letters that go from the front of a word to its end, perhaps none.
+
+    Parameters
+    ----------
+    word : str
+        Without hyphens.
+
+    Raises
+    ------
+    ValueError
+        If it has a hyphen: each part has letters of its own.
+
+    Examples
+    --------
+    >>> moved_letters("string")
+    'str'
+    """
+    if "-" in word:
+        raise ValueError(f"expected a word without hyphens, got {word!r}")
+    translation = pig_latin(word)
+    turned = (n for n in range(len(word)) if translation.startswith(word[n:] + word[:n]))
+    return word[: next(turned)]

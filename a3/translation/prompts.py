@@ -123,7 +123,7 @@ class Prompts:
         return self.word_pairs.tokens
 
     def split(self, share: float = 0.8, seed: int = 0) -> tuple[Prompts, Prompts]:
-        """As :meth:`a3.translation.word_pairs.WordPairs.split`: the same words on the same sides."""
+        """As :meth:`~a3.translation.word_pairs.WordPairs.split`: the same words on each side."""
         return tuple(Prompts(part) for part in self.word_pairs.split(share, seed))
 
     def batches(

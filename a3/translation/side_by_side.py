@@ -60,8 +60,8 @@ class StackedBatch:
 class Ensemble:
     """Several models of one shape as one programme, so that narrow ones fill the processor.
 
-    What it computes is what :class:`a3.translation.decoder_only.DecoderOnlyTransformer` computes, ``K``
-    times; only the products are batched over the models.
+    What it computes is what :class:`a3.translation.decoder_only.DecoderOnlyTransformer` computes,
+    ``K`` times; only the products are batched over the models.
 
     Parameters
     ----------

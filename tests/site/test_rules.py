@@ -69,14 +69,19 @@ def test_figure_is_saved_for_light_and_dark(tmp_path):
 
 
 def test_names_used():
-    code = "import a3\nfrom a3 import figures as f\nfrom a3.translation.attention import X as Y\n"
-    code += "f.band(Y)\na3.keys.key(1)\n"
-    assert book.names_used(code) >= {"a3.lab.figures.band", "a3.translation.attention.X", "a3.lab.keys.key"}
+    code = "import a3\nfrom a3.lab import figures as f\n"
+    code += "from a3.translation.attention import X as Y\n"
+    code += "f.band(Y)\na3.lab.keys.key(1)\n"
+    assert book.names_used(code) >= {
+        "a3.lab.figures.band",
+        "a3.translation.attention.X",
+        "a3.lab.keys.key",
+    }
 
 
 def test_digest_follows_profile_and_code(tmp_path):
     page = tmp_path / "page.py"
-    page.write_text("from a3 import attention")
+    page.write_text("from a3.translation import attention")
     full, quick = book.digest(page, "full"), book.digest(page, "quick")
-    page.write_text("from a3 import figures")
+    page.write_text("from a3.lab import figures")
     assert len({full, quick, book.digest(page, "full")}) == 3

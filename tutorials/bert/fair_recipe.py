@@ -18,15 +18,15 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder
 
-from a3.lab import figures
 from a3.bert.classifier import load_classifier
-from a3.bert.pretrained import checkpoint
 from a3.bert.fine_tuning import FineTuning, encode, features, fit_linear
-from a3.runs.fine_tuning import RECIPES, fine_tuned
+from a3.bert.pretrained import checkpoint
 from a3.bert.scores import scores
+from a3.bert.verbal_arithmetic import splits, value, verbal_arithmetic
+from a3.lab import figures
 from a3.lab.environment import profile
 from a3.lab.sweeps import run_all
-from a3.bert.verbal_arithmetic import splits, value, verbal_arithmetic
+from a3.runs.fine_tuning import RECIPES, fine_tuned
 
 full = profile() == "full"
 found = checkpoint("MathBERT")  # says which it is

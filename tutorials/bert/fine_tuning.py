@@ -17,15 +17,15 @@ import pandas as pd
 import torch
 from sklearn.metrics import confusion_matrix, f1_score
 
-from a3.lab import figures
 from a3.bert.classifier import load_classifier
-from a3.bert.pretrained import checkpoint
 from a3.bert.fine_tuning import FineTuning, decay_groups
-from a3.runs.fine_tuning import RECIPES, fine_tuned, run_arm
+from a3.bert.pretrained import checkpoint
 from a3.bert.scores import scores
+from a3.bert.verbal_arithmetic import LABELS, splits
+from a3.lab import figures
 from a3.lab.environment import profile
 from a3.lab.sweeps import run_all
-from a3.bert.verbal_arithmetic import LABELS, splits
+from a3.runs.fine_tuning import RECIPES, fine_tuned, run_arm
 
 full = profile() == "full"
 found = checkpoint("MathBERT")  # says which it is

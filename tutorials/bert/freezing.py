@@ -22,13 +22,13 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertModel
 
-from a3.lab import figures
 from a3.bert.classifier import load_classifier
-from a3.bert.pretrained import checkpoint
 from a3.bert.fine_tuning import FineTuning, encode, features, fine_tune, fit_linear
-from a3.runs.fine_tuning import fine_tuned
-from a3.lab.environment import profile
+from a3.bert.pretrained import checkpoint
 from a3.bert.verbal_arithmetic import splits, verbal_arithmetic
+from a3.lab import figures
+from a3.lab.environment import profile
+from a3.runs.fine_tuning import fine_tuned
 
 full = profile() == "full"
 found = checkpoint("MathBERT")  # says which it is

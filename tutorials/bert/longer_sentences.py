@@ -20,11 +20,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 
-from a3.lab import figures
 from a3.bert.pretrained import checkpoint
-from a3.runs.fine_tuning import fine_tuned
-from a3.lab.environment import profile
 from a3.bert.verbal_arithmetic import LABELS, longer_sentences, splits, verbal_arithmetic
+from a3.lab import figures
+from a3.lab.environment import profile
+from a3.runs.fine_tuning import fine_tuned
 
 full = profile() == "full"
 found = checkpoint()  # says which

@@ -17,12 +17,12 @@ import pandas as pd
 import torch
 from scipy import stats
 
-from a3.lab import figures
-from a3.bert.pretrained import checkpoint
 from a3.bert.error_grids import ErrorGrids
-from a3.runs.fine_tuning import fine_tuned
-from a3.lab.environment import profile
+from a3.bert.pretrained import checkpoint
 from a3.bert.verbal_arithmetic import LABELS, splits, verbal_arithmetic
+from a3.lab import figures
+from a3.lab.environment import profile
+from a3.runs.fine_tuning import fine_tuned
 
 full = profile() == "full"
 found = checkpoint()  # says which

@@ -15,16 +15,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from a3.lab import figures
-from a3.runs import pretraining as runs
-from a3.runs.learning_curves import checkpoint_curves
-from a3.bert.pretrained import HUB_CHECKPOINTS, checkpoint
-from a3.runs.learning_curves import learning_curves, summary
 from a3.bert.masked_language import Pretraining
 from a3.bert.mathematical_english import number_words
-from a3.runs.pretraining import CORPORA, SIZES
+from a3.bert.pretrained import HUB_CHECKPOINTS, checkpoint
 from a3.bert.side_by_side import SideBySide
+from a3.lab import figures
 from a3.lab.environment import profile
+from a3.runs import pretraining as runs
+from a3.runs.learning_curves import checkpoint_curves, learning_curves, summary
+from a3.runs.pretraining import CORPORA, SIZES
 
 full = profile() == "full"
 seeds = (0, 1, 2, 3) if full else (0, 1)

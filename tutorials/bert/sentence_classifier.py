@@ -17,11 +17,11 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import BertForSequenceClassification, BertModel
 
-from a3.lab import figures
 from a3.bert.classifier import BertForSentenceClassification, load_classifier
-from a3.bert.pretrained import checkpoint
 from a3.bert.fine_tuning import encode
+from a3.bert.pretrained import checkpoint
 from a3.bert.verbal_arithmetic import LABELS, verbal_arithmetic
+from a3.translation.figures import attention_maps
 
 found = checkpoint("MathBERT")  # says which it is
 model, tokenizer = load_classifier(found.folder)
@@ -35,7 +35,7 @@ with torch.no_grad():
 model.set_attn_implementation("sdpa")
 of_first = torch.stack([layer[0, :, 0].mean(dim=0) for layer in looks])  # (L, T)
 assert torch.allclose(of_first.sum(dim=1), torch.ones(len(looks)), atol=1e-5)
-figure = figures.attention_maps(
+figure = attention_maps(
     [of_first],
     rows=[f"layer {i}" for i in range(1, len(looks) + 1)],
     columns=tokens,

@@ -20,9 +20,9 @@ from safetensors.torch import load_file
 from transformers import BertModel, RobertaConfig, RobertaForMaskedLM, RobertaModel
 from transformers.utils import logging
 
-from a3.lab import figures
 from a3.bert.classifier import load_classifier
 from a3.bert.pretrained import checkpoint, minilm
+from a3.lab import figures
 
 logging.set_verbosity_error()  # or a table of names goes to the log: see below
 checkpoint("BERTweet")  # says whether it is at hand
@@ -128,10 +128,10 @@ with tempfile.TemporaryDirectory() as other:
 print("BertModel: the seed decides. RobertaModel: the file decides.")
 
 # %%
-# transformers says so in a table in the log, and goes on. :func:`a3.bert.classifier.load_classifier` reads
-# the checkpoint's type and takes the class that fits: for BERTweet
-# :class:`a3.bert.classifier.RobertaForSentenceClassification`. If weights of the encoder are missing, it
-# stops.
+# transformers says so in a table in the log, and goes on.
+# :func:`a3.bert.classifier.load_classifier` reads the checkpoint's type and takes the class that
+# fits: for BERTweet :class:`a3.bert.classifier.RobertaForSentenceClassification`. If weights of the
+# encoder are missing, it stops.
 
 for file in minilm().glob("*token*"):  # any tokenizer will do for this
     (folder / file.name).write_bytes(file.read_bytes())

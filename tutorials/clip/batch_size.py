@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from a3.lab import figures
 from a3.clip.contrastive import contrastive_loss
+from a3.lab import figures
 
 d, sizes, total = 32, [4, 16, 64, 256, 1024], 1024
 

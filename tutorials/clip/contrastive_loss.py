@@ -14,8 +14,8 @@ import torch
 from open_clip import ClipLoss
 from torch.nn import functional as F
 
-from a3.lab import figures
 from a3.clip.contrastive import contrastive_loss, cosine_similarity
+from a3.lab import figures
 
 
 def made_up_pairs(n, d, noise, seed):

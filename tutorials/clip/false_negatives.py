@@ -15,10 +15,10 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
-from a3.lab import figures
 from a3.clip.contrastive import contrastive_loss, cosine_similarity, supervised_contrastive_loss
 from a3.clip.emoji import ARTISTS, draw_caption, load_emoji
 from a3.clip.emoji_split import kinds
+from a3.lab import figures
 
 emoji = load_emoji(progress=False)
 kind = kinds(emoji)
@@ -125,8 +125,8 @@ table.style.hide().format(precision=3)
 # **To see it,** leave out the towers and let features go where the loss sends them. Twelve pairs
 # are of four kinds, and a caption of a kind fits all its images. By CLIP's loss each image ends up
 # far from its sisters' captions. By the loss that counts every pair of a kind as right,
-# :func:`a3.clip.contrastive.supervised_contrastive_loss` :cite:p:`khosla2020`, it ends up as near to
-# theirs as to its own.
+# :func:`a3.clip.contrastive.supervised_contrastive_loss` :cite:p:`khosla2020`, it ends up as near
+# to theirs as to its own.
 
 of_kind = torch.arange(12) // 3
 same_kind = of_kind[:, None] == of_kind

@@ -24,15 +24,15 @@ import torch
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from a3.lab import figures
-from a3.runs.clip import load_model
 from a3.clip.__main__ import main
 from a3.clip.contrastive import cosine_similarity
 from a3.clip.emoji import CREDITS, load_emoji
 from a3.clip.emoji_split import split
-from a3.clip.hunt import GRAMMAR, Hunt
 from a3.clip.folder import encode_folder, find_images
+from a3.clip.hunt import GRAMMAR, Hunt
 from a3.clip.retrieval import ranks, top_k
+from a3.lab import figures
+from a3.runs.clip import load_model
 
 emoji = load_emoji(progress=False)
 animals = torch.tensor(
@@ -183,7 +183,7 @@ assert FOLDER != drawings or (refused, len(folder.paths)) == (["broken.png"], n)
 
 # %%
 # The command line does it for one caption, and draws a sheet of the best images. The next cell is
-# ``python -m a3.clip.model "a yellow fish" --images animals --top 8``.
+# ``python -m a3.clip "a yellow fish" --images animals --top 8``.
 
 alt = "Eight drawings in two rows, each with its rank, its similarity and the name of its file."
 figure, ax = figures.subplots(figsize=(8, 4.6), alt=alt)

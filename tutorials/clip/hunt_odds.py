@@ -16,16 +16,16 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from a3.lab import figures
-from a3.runs.clip import load_model, small_clips
-from a3.clip.evaluation import caption_features
 from a3.clip.emoji import load_emoji
 from a3.clip.emoji_split import split
+from a3.clip.evaluation import caption_features
 from a3.clip.hunt import GRAMMAR, Hunt
 from a3.clip.retrieval import ranks, top_k
-from a3.lab.intervals import share
 from a3.clip.small import SmallClip
+from a3.lab import figures
 from a3.lab.environment import profile
+from a3.lab.intervals import share
+from a3.runs.clip import load_model, small_clips
 
 with warnings.catch_warnings(record=True) as notes:
     warnings.simplefilter("always")

@@ -15,16 +15,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from a3.lab import figures
-from a3.runs.clip import as_clip, small_clip_runs, small_clips
-from a3.runs.clip import ABLATIONS, BASES
-from a3.clip.evaluation import held_out_features
 from a3.clip.contrastive import contrastive_loss, cosine_similarity
 from a3.clip.emoji import load_emoji
 from a3.clip.emoji_split import split, stratum
+from a3.clip.evaluation import held_out_features
 from a3.clip.retrieval import ranks
 from a3.clip.small import SmallClip
+from a3.lab import figures
 from a3.lab.environment import profile
+from a3.runs.clip import ABLATIONS, BASES, as_clip, small_clip_runs, small_clips
 
 full = profile() == "full"
 settings = ABLATIONS | BASES

@@ -16,17 +16,16 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
-from a3.lab import figures
-from a3.clip.drawings import trimmed_to
-from a3.runs.clip import as_clip, small_clip_runs
-from a3.clip.tokens import Vocabulary
 from a3.clip.contrastive import supervised_contrastive_loss
+from a3.clip.drawings import augment, trimmed_to
 from a3.clip.emoji import ARTISTS, CREDITS, draw_caption, load_emoji
 from a3.clip.emoji_split import split
-from a3.clip.drawings import augment
 from a3.clip.retrieval import top_k
 from a3.clip.small import SmallClip
+from a3.clip.tokens import Vocabulary
+from a3.lab import figures
 from a3.lab.environment import profile
+from a3.runs.clip import as_clip, small_clip_runs
 
 full = profile() == "full"
 recipe = SmallClip()
@@ -120,10 +119,10 @@ print(f"{len(vocabulary):,} of CLIP's 49,408 tokens are in use, numbered anew")
 # makes smooth what comes out :cite:p:`bishop1995`.
 #
 # **Two hands brought closer.** One artist fills the square, the other leaves a border. What is
-# white around a drawing is cut off (:func:`a3.clip.drawings.trimmed`), so that size tells nothing of
-# the hand, and no pixel is wasted. And the second artist puts dark lines around shapes, where the
-# first has none. All are vector drawings, so copies of the first's with such lines are made, and
-# half of the time the model sees them. This uses how the second artist draws, and no drawing of
+# white around a drawing is cut off (:func:`a3.clip.drawings.trimmed`), so that size tells nothing
+# of the hand, and no pixel is wasted. And the second artist puts dark lines around shapes, where
+# the first has none. All are vector drawings, so copies of the first's with such lines are made,
+# and half of the time the model sees them. This uses how the second artist draws, and no drawing of
 # theirs that is held out.
 #
 # **What is varied.** By :term:`data augmentation`, each time that a drawing is seen it is turned,

@@ -13,8 +13,8 @@ range, and dots mark CLIP's limit of 100.
 import numpy as np
 import torch
 
-from a3.lab import figures
 from a3.clip.contrastive import contrastive_loss, cosine_similarity
+from a3.lab import figures
 
 
 def made_up_pairs(n, d, noise, seed):

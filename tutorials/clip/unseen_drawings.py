@@ -13,17 +13,16 @@ every drawing in the gallery is new to it. The right one, if found, has a frame.
 import pandas as pd
 import torch
 
-from a3.lab import figures
-from a3.runs.clip import small_clips
-from a3.runs.clip import ABLATIONS
-from a3.clip.evaluation import evaluate, gallery, held_out_features
 from a3.clip.contrastive import cosine_similarity
 from a3.clip.emoji import CREDITS, load_emoji
 from a3.clip.emoji_split import STRATA, kinds, split, stratum
+from a3.clip.evaluation import evaluate, gallery, held_out_features
 from a3.clip.retrieval import ranks, top_k
-from a3.lab.intervals import share
 from a3.clip.small import SmallClip
+from a3.lab import figures
 from a3.lab.environment import profile
+from a3.lab.intervals import share
+from a3.runs.clip import ABLATIONS, small_clips
 
 full = profile() == "full"
 seeds = [SmallClip(seed=seed) for seed in range(3)]
@@ -212,8 +211,8 @@ for held, k in reached:
 #    :label: unseen-variant-answer
 #    :class: dropdown
 #
-# :func:`a3.clip.emoji_split.kinds` says what is a variant of what. A variant can help, since it shows
-# how the second artist draws such things, and harm, since it looks and reads nearly the same.
+# :func:`a3.clip.emoji_split.kinds` says what is a variant of what. A variant can help, since it
+# shows how the second artist draws such things, and harm, since it looks and reads nearly the same.
 
 target = torch.arange(len(across))
 

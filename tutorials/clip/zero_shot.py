@@ -20,16 +20,16 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from a3.runs.clip import load_model, small_clip, small_clips
-from a3.clip.evaluation import gallery
-from a3.clip.figures import preprocessed, similarity_matrix, top_five
 from a3.clip.contrastive import cosine_similarity, zero_shot_weights
 from a3.clip.emoji import CREDITS, TEMPLATES, load_emoji
 from a3.clip.emoji_split import split, stratum
+from a3.clip.evaluation import gallery
+from a3.clip.figures import preprocessed, similarity_matrix, top_five
 from a3.clip.retrieval import ranks
-from a3.lab.intervals import share
 from a3.clip.small import SmallClip
 from a3.lab.environment import profile
+from a3.lab.intervals import share
+from a3.runs.clip import load_model, small_clip, small_clips
 
 full = profile() == "full"
 small = small_clip()
@@ -69,8 +69,9 @@ print(*CREDITS.values(), sep="\n")
 #    :label: c1-answer
 #    :class: dropdown
 #
-# **Load.** :func:`a3.runs.clip.load_model` gives OpenAI's ViT-B/32 where its weights are in the cache or
-# can be fetched, and the small CLIP where not. It says so in a warning, which is printed here.
+# **Load.** :func:`a3.runs.clip.load_model` gives OpenAI's ViT-B/32 where its weights are in the
+# cache or can be fetched, and the small CLIP where not. It says so in a warning, which is printed
+# here.
 
 with warnings.catch_warnings(record=True, action="always") as said:
     clip = load_model()
@@ -126,10 +127,11 @@ for scale in (1.0, small.logit_scale):
 assert similarity.softmax(dim=0).max() < np.e**2 / (np.e**2 + 7)
 
 # %%
-# **Classify.** For :term:`zero-shot classification`, put each class name into a prompt, encode it,
-# and take the similarities with an image as logits. :func:`a3.clip.contrastive.zero_shot_weights` makes
-# a linear classifier of words. Here are the eight drawings and their five best names of some three
-# hundred, by the small CLIP. The right name, if it is among them, has a tick.
+# **Classify.** For :term:`zero-shot classification`, put each class name into a prompt, encode
+# it, and take the similarities with an image as logits.
+# :func:`a3.clip.contrastive.zero_shot_weights` makes a linear classifier of words. Here are the
+# eight drawings and their five best names of some three hundred, by the small CLIP. The right name,
+# if it is among them, has a tick.
 
 weights = zero_shot_weights(small.encode_text, names, ["a drawing of a {}"])
 truth = [names[i] for i in lot.tolist()]

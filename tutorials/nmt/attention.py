@@ -112,9 +112,10 @@ def attend(Q, K, V):
 
 
 # %%
-# :func:`a3.translation.attention.scaled_dot_attention` is these lines with a mask and checked shapes, and
-# :class:`a3.translation.attention.ScaledDotAttention` adds the projections. We compare all of them with torch's
-# own function on the same projections, and with torch's multi-head layer set to one head.
+# :func:`a3.translation.attention.scaled_dot_attention` is these lines with a mask and checked
+# shapes, and :class:`a3.translation.attention.ScaledDotAttention` adds the projections. We compare
+# all of them with torch's own function on the same projections, and with torch's multi-head layer
+# set to one head.
 
 B, k, T, H = 5, 3, 7, 32
 generator = torch.Generator().manual_seed(0)

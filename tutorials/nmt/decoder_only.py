@@ -130,8 +130,8 @@ assert torch.allclose(loss, model.loss(team)[0], atol=1e-12)
 
 # %%
 # **Which gradients?** The loss does not depend on the logits before ``<EOP>``, so
-# :meth:`a3.translation.decoder_only.DecoderOnlyTransformer.loss` does not compute them. The prompt still
-# learns: scored places look at its keys and values, so every embedding gets a gradient.
+# :meth:`a3.translation.decoder_only.DecoderOnlyTransformer.loss` does not compute them. The prompt
+# still learns: scored places look at its keys and values, so every embedding gets a gradient.
 
 of_logits, of_embeddings = torch.autograd.grad(loss, (logits, embedded))
 assert (of_embeddings[0] != 0).any(dim=1).all()
@@ -167,8 +167,9 @@ print(f"{padding:.0%} padding moves the loss by {off:.0e} nats")
 #
 # To translate, the model reads ``<SOS> word <EOP>``, names a letter, reads that letter, names the
 # next, until it names ``<EOS>``. Nothing at a place depends on what is read later, so its keys and
-# values are final. :func:`a3.translation.decoding.complete` holds them in a :term:`key-value cache`. We
-# teach a model some words by heart, and compare with reading everything again for each letter.
+# values are final. :func:`a3.translation.decoding.complete` holds them in a :term:`key-value
+# cache`. We teach a model some words by heart, and compare with reading everything again for each
+# letter.
 
 
 @torch.no_grad()

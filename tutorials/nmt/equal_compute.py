@@ -16,12 +16,12 @@ import pandas as pd
 from scipy import stats
 
 from a3.lab import figures
+from a3.lab.environment import profile
+from a3.lab.sweeps import run_all
+from a3.runs.scaling import sweep
 from a3.translation.decoder_only import DecoderOnlyTransformer
 from a3.translation.pig_latin import small_words
 from a3.translation.prompts import Prompts
-from a3.runs.scaling import sweep
-from a3.lab.environment import profile
-from a3.lab.sweeps import run_all
 from a3.translation.training import Hyperparameters, train
 from a3.translation.word_pairs import WordPairs
 

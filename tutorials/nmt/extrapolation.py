@@ -19,9 +19,9 @@ import pandas as pd
 from scipy import stats
 
 from a3.lab import figures
-from a3.scaling import compute_optimal, fit_isoflop, fit_parametric
-from a3.runs.scaling import sweep
 from a3.lab.environment import profile
+from a3.runs.scaling import sweep
+from a3.scaling import compute_optimal, fit_isoflop, fit_parametric
 
 full = profile() == "full"
 short = {"widths": (8, 16, 32, 64), "seeds": (0, 1), "budget": 0.02e12}

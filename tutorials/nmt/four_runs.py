@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from a3.lab import figures
-from a3.translation.decoding import translate
-from a3.translation.pig_latin import pig_latin
 from a3.lab.environment import profile
 from a3.runs.translation import FOUR_RUNS, four_runs
+from a3.translation.decoding import translate
+from a3.translation.figures import attention_maps, loss_curves
+from a3.translation.pig_latin import pig_latin
 from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"
@@ -32,7 +32,7 @@ runs = four_runs() if full else four_runs(epochs=3)
 word = "working"
 batch = WordPairs([word])[torch.tensor([0])]
 _, maps = runs["large", 64][0].model(batch.source, batch.inputs)
-figure = figures.attention_maps(
+figure = attention_maps(
     [weights[0] for weights in maps.cross],
     rows=[*pig_latin(word), "⏎"],
     columns=[*word, "⏎"],
@@ -84,7 +84,7 @@ def histories(words, hidden):
     return [run.history for run in runs[words, hidden]]
 
 
-figure = figures.loss_curves(
+figure = loss_curves(
     {
         f"{words} list": {
             f"width {hidden}": histories(words, hidden) for hidden in (32, 64)
@@ -98,7 +98,7 @@ figure = figures.loss_curves(
 # %%
 # Then the same runs by word list.
 
-figure = figures.loss_curves(
+figure = loss_curves(
     {
         f"width {hidden}": {
             f"{words} list": histories(words, hidden) for words in ("small", "large")

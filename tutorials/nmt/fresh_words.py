@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 
 from a3.lab import figures
+from a3.lab.environment import profile
+from a3.runs.scaling import BUDGETS, sweep
+from a3.scaling import compute_optimal, fit_isoflop
 from a3.translation.pig_latin import norvig_words, small_words
 from a3.translation.prompts import Prompts
-from a3.scaling import compute_optimal, fit_isoflop
-from a3.runs.scaling import BUDGETS, sweep
-from a3.lab.environment import profile
 from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"

@@ -15,10 +15,10 @@ import pandas as pd
 from scipy import stats
 
 from a3.lab import figures
+from a3.lab.environment import profile
+from a3.runs.scaling import BUDGETS, sweep
 from a3.scaling import find_optimal_params, fit_isoflop
 from a3.scaling.figures import isoflop_profiles
-from a3.runs.scaling import BUDGETS, sweep
-from a3.lab.environment import profile
 
 full = profile() == "full"
 short = dict(widths=(8, 16, 24, 48), seeds=(0, 1), budget=0.01e12)

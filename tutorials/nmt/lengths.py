@@ -17,12 +17,12 @@ import torch
 from torch import nn
 
 from a3.lab import figures
-from a3.translation.decoding import translate
-from a3.translation.pig_latin import large_words
 from a3.lab.environment import profile
 from a3.lab.sweeps import run_all
-from a3.translation.training import Hyperparameters, train
+from a3.translation.decoding import translate
 from a3.translation.encoder_decoder import EncoderDecoder
+from a3.translation.pig_latin import large_words
+from a3.translation.training import Hyperparameters, train
 from a3.translation.word_pairs import WordPairs
 
 

@@ -18,12 +18,12 @@ import torch
 from torch.nn import functional as F
 
 from a3.lab import figures
+from a3.lab.environment import profile
+from a3.runs.translation import DECODER_ONLY_RUN, TWO_STACKS_RUN, one_or_two_stacks
 from a3.translation.decoding import translate
+from a3.translation.encoder_decoder import EncoderDecoder
 from a3.translation.pig_latin import pig_latin, small_words
 from a3.translation.prompts import Prompts
-from a3.lab.environment import profile
-from a3.translation.encoder_decoder import EncoderDecoder
-from a3.runs.translation import DECODER_ONLY_RUN, TWO_STACKS_RUN, one_or_two_stacks
 from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"

@@ -17,12 +17,12 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
-from a3.lab import figures
-from a3.translation.decoder_only import DecoderOnlyTransformer
-from a3.translation.pig_latin import ALPHABET, large_words, pig_latin
-from a3.translation.prompts import Prompts, generate_tensors_for_training_decoder_nmt
 from a3.lab.environment import profile
 from a3.lab.sweeps import run_all
+from a3.translation.decoder_only import DecoderOnlyTransformer
+from a3.translation.figures import attention_maps
+from a3.translation.pig_latin import ALPHABET, large_words, pig_latin
+from a3.translation.prompts import Prompts, generate_tensors_for_training_decoder_nmt
 from a3.translation.training import Hyperparameters, train
 from a3.translation.word_pairs import EOP, EOS, SOS, WordPairs, encode
 
@@ -56,7 +56,7 @@ one = Prompts(WordPairs(["string"]))[torch.tensor([0])]
 maps = [weights[0] for weights in models[0](one.inputs)[1]]
 reads, names = letters(one.inputs[0]), letters(one.targets)
 mark = reads.index("»")
-figure = figures.attention_maps(
+figure = attention_maps(
     maps, reads, reads, titles=["first layer", "second layer"],
     alt="""Attention within string, end of prompt, ingstray. Places of the translation
     look at the end of the prompt in the first layer, at letters in the second.""",
@@ -124,7 +124,8 @@ assert torch.equal(inputs[:, 1:], targets[:, :-1])  # one place on
 
 # %%
 # The places to score are those that must name a token of the translation. The first is place
-# :math:`S`, which *reads* ``<EOP>``. :class:`a3.translation.prompts.Prompts` keeps them with each batch.
+# :math:`S`, which *reads* ``<EOP>``. :class:`a3.translation.prompts.Prompts` keeps them with each
+# batch.
 
 S, s = source.shape[1], inputs.shape[1]
 batch = Prompts(WordPairs(["team"]))[torch.tensor([0])]

@@ -16,8 +16,8 @@ import pandas as pd
 from scipy.stats import binom
 
 from a3.lab import figures
-from a3.scaling import fit_isoflop, fit_parametric
 from a3.lab.environment import profile
+from a3.scaling import fit_isoflop, fit_parametric
 
 full = profile() == "full"
 trials = 40 if full else 4

@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 
 from a3.lab import figures
-from a3.scaling import find_optimal_params, fit_isoflop
-from a3.runs.scaling import BUDGETS, sweep
 from a3.lab.environment import profile
+from a3.runs.scaling import BUDGETS, sweep
+from a3.scaling import find_optimal_params, fit_isoflop
 
 full = profile() == "full"
 budgets = [C if full else C / 128 for C in BUDGETS[:3]]

@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 
 from a3.lab import figures
-from a3.translation.decoding import translate
-from a3.translation.pig_latin import large_words, pig_latin
 from a3.lab.environment import profile
 from a3.lab.sweeps import run_all
-from a3.translation.training import Hyperparameters, train
-from a3.translation.encoder_decoder import EncoderDecoder
 from a3.runs.translation import four_runs, translators
+from a3.translation.decoding import translate
+from a3.translation.encoder_decoder import EncoderDecoder
+from a3.translation.pig_latin import large_words, pig_latin
+from a3.translation.training import Hyperparameters, train
 from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"

@@ -17,10 +17,10 @@ import torch
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from a3.lab import figures
+from a3.runs.scaling import WIDTHS
 from a3.translation.decoder_only import DecoderOnlyTransformer
 from a3.translation.pig_latin import small_words
 from a3.translation.prompts import Prompts
-from a3.runs.scaling import WIDTHS
 from a3.translation.word_pairs import WordPairs
 
 generator = torch.Generator().manual_seed(0)

@@ -16,10 +16,10 @@ import torch
 from torch.nn import functional as F
 
 from a3.lab import figures
-from a3.translation.decoding import translate
-from a3.translation.pig_latin import large_words, small_words
 from a3.lab.environment import profile
 from a3.runs.translation import four_runs
+from a3.translation.decoding import translate
+from a3.translation.pig_latin import large_words, small_words
 from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"

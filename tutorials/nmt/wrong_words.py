@@ -16,11 +16,10 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from a3.lab import figures
-from a3.translation.decoding import translate
-from a3.translation.pig_latin import pig_latin, small_words
 from a3.lab.environment import profile
 from a3.runs.translation import one_or_two_stacks
-from a3.translation.pig_latin import kind, moved_letters
+from a3.translation.decoding import translate
+from a3.translation.pig_latin import kind, moved_letters, pig_latin, small_words
 from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"

@@ -4,8 +4,8 @@ import torch
 from tiny_bert import save_tiny_bert
 
 from a3.bert.fine_tuning import FineTuning
-from a3.runs.fine_tuning import RECIPES, fine_tuned, run_arm
 from a3.bert.verbal_arithmetic import splits
+from a3.runs.fine_tuning import RECIPES, fine_tuned, run_arm
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from few_emoji import few_emoji
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from a3.clip.figures import preprocessed, similarity_matrix, top_five
 from a3.clip.contrastive import zero_shot_weights
+from a3.clip.figures import preprocessed, similarity_matrix, top_five
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 import pytest
 
-from a3.translation.pig_latin import pig_latin, small_words
-from a3.translation.pig_latin import KINDS, kind, moved_letters
+from a3.translation.pig_latin import KINDS, kind, moved_letters, pig_latin, small_words
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from PIL import Image
 
 import a3.clip.model
 from a3.clip.model import Clip
-from a3.runs.clip import load_model, small_clip, small_clips
 from a3.clip.small import SmallClip
+from a3.runs.clip import load_model, small_clip, small_clips
 
 
 @pytest.fixture

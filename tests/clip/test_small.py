@@ -4,8 +4,8 @@ import pytest
 import torch
 from few_clip import SETTINGS
 
-from a3.clip.tokens import Vocabulary
 from a3.clip.small import SmallClip, build, normalised
+from a3.clip.tokens import Vocabulary
 
 
 def test_the_model_is_open_clips_and_pooling_finds_the_end_of_a_caption():

@@ -6,9 +6,11 @@ import torch
 from transformers import BertForMaskedLM
 from transformers.modeling_outputs import MaskedLMOutput
 
-from a3.runs import pretraining as pretraining_runs
 from a3.bert.masked_language import Pretraining, bert_config
 from a3.bert.mathematical_english import number_words
+from a3.bert.side_by_side import SideBySide
+from a3.bert.verbal_arithmetic import FOLDS, LABELS, NUMBERS, fold, verbal_arithmetic
+from a3.runs import pretraining as pretraining_runs
 from a3.runs.pretraining import (
     CORPORA,
     SIZES,
@@ -18,9 +20,6 @@ from a3.runs.pretraining import (
     pretrain_on,
     task_vocabulary,
 )
-from a3.bert.verbal_arithmetic import FOLDS, fold
-from a3.bert.side_by_side import SideBySide
-from a3.bert.verbal_arithmetic import LABELS, NUMBERS, verbal_arithmetic
 
 QUICK = {"pretraining": Pretraining(steps=3, tokens=60), "tokens": 3_000}
 BRIEF = SideBySide(steps=2, batch_size=4, draws=2)

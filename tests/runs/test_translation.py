@@ -1,12 +1,6 @@
 import pytest
 
 import a3.runs.translation
-from a3.translation.decoder_only import DecoderOnlyTransformer
-from a3.translation.decoding import exact_match
-from a3.translation.pig_latin import small_words as real_small_words
-from a3.translation.prompts import Prompts
-from a3.translation.training import Hyperparameters, evaluate
-from a3.translation.encoder_decoder import EncoderDecoder
 from a3.runs.translation import (
     DECODER_ONLY_RUN,
     FOUR_RUNS,
@@ -16,6 +10,12 @@ from a3.runs.translation import (
     train_translator,
     translators,
 )
+from a3.translation.decoder_only import DecoderOnlyTransformer
+from a3.translation.decoding import exact_match
+from a3.translation.encoder_decoder import EncoderDecoder
+from a3.translation.pig_latin import small_words as real_small_words
+from a3.translation.prompts import Prompts
+from a3.translation.training import Hyperparameters, evaluate
 from a3.translation.word_pairs import WordPairs
 
 WORDS = ["team", "quick", "string", "my", "you", "well", "a", "i", "shop", "oak"]

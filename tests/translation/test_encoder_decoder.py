@@ -7,8 +7,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from a3.translation.attention import positional_encoding
 from a3.translation.decoding import translate
-from a3.translation.pig_latin import ALPHABET
 from a3.translation.encoder_decoder import EncoderDecoder
+from a3.translation.pig_latin import ALPHABET
 from a3.translation.word_pairs import IGNORE, WordPairs
 
 WORDS = ["a", "team", "quick", "string", "well-known", "you", "squid", "i", "conditioning"]

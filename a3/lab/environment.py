@@ -1,4 +1,5 @@
-"""Whether the model hub can be reached: asked once, in seconds, and told to its libraries."""
+"""What the book asks of its surroundings: the profile, the folder of results, the model hub."""
+
 
 from __future__ import annotations
 
@@ -8,10 +9,30 @@ import threading
 import urllib.error
 import urllib.request
 from functools import cache
+from pathlib import Path
 
-__all__ = ["hub_reachable"]
+__all__ = ["cache_folder", "hub_reachable", "profile"]
 
 _TRUE = {"1", "ON", "YES", "TRUE"}  # as huggingface_hub reads its variables
+
+
+def profile() -> str:
+    """``"full"``, or ``"quick"`` if the environment variable A3_PROFILE asks for short training.
+
+    Raises
+    ------
+    ValueError
+        If A3_PROFILE is anything else.
+    """
+    name = os.environ.get("A3_PROFILE", "full")
+    if name not in ("full", "quick"):
+        raise ValueError(f"A3_PROFILE must be 'full' or 'quick', got {name!r}")
+    return name
+
+
+def cache_folder() -> Path:
+    """Where results are kept: the environment variable A3_CACHE, else ``~/.cache/a3``."""
+    return Path(os.environ.get("A3_CACHE") or Path.home() / ".cache" / "a3")
 
 
 @cache

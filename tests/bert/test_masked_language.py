@@ -6,9 +6,9 @@ from torch.nn import functional as F
 from transformers import BertForMaskedLM
 
 from a3.bert.masked_language import Pretraining, batches, bert_config, mask, pretrain
-from a3.lab.saved_runs import CheckpointError, load, save
 from a3.bert.verbal_arithmetic import verbal_arithmetic
 from a3.bert.vocabulary import Vocabulary
+from a3.lab.saved_runs import CheckpointError, load, save
 
 TEXT = [sentence.split() for sentence in verbal_arithmetic()["sentence"]]
 TEXT += [["count", *"one two three four five".split()], ["stop"]]

@@ -3,12 +3,12 @@ import pandas as pd
 import pytest
 import torch
 
+from a3.lab.saved_runs import CheckpointError
 from a3.runs import scaling as scaling_runs
+from a3.runs.scaling import grid, sweep, train_to_budget
 from a3.translation.decoder_only import DecoderOnlyTransformer
 from a3.translation.pig_latin import small_words
 from a3.translation.prompts import Prompts
-from a3.lab.saved_runs import CheckpointError
-from a3.runs.scaling import grid, sweep, train_to_budget
 from a3.translation.training import Hyperparameters, train
 from a3.translation.word_pairs import EOP, WordPairs
 
@@ -39,7 +39,7 @@ def test_runs_stop_nearest_to_their_budget():
 
 
 def test_whole_batches_give_the_losses_of_the_books_training_loop():
-    """One batch an epoch, so that both see the same: the curve of :func:`a3.translation.training.train`."""
+    """One batch an epoch, so that both see the same: the curve of ``train``."""
     training, held_out = Prompts(WordPairs(small_words())).split(seed=3)
     settings = Hyperparameters(epochs=3, batch_size=4_000, learning_rate=2e-3, seed=3)
     model = DecoderOnlyTransformer(16, 4, seed=3)

@@ -5,6 +5,7 @@ import torch
 from matplotlib.colors import to_hex
 
 from a3.lab import figures
+from a3.translation.figures import attention_maps, loss_curves
 from a3.translation.training import History
 
 
@@ -26,7 +27,7 @@ def history(start, epochs=3):
 @pytest.fixture
 def curves():
     lines = {"H = 32": [history(3), history(2.5)], "H = 64": [history(2), history(1.9)]}
-    return figures.loss_curves(
+    return loss_curves(
         {"small": lines, "large": lines}, alt="Losses  fall\n with training."
     )
 
@@ -150,13 +151,13 @@ def test_loss_curves_draw_the_mean_training_loss_of_each_epoch_and_the_validatio
 
 def test_every_line_is_drawn_however_many():
     lines = {f"H = {hidden}": [history(3)] for hidden in range(6)}
-    figure = figures.loss_curves({"small": lines}, alt="Six lines.")
+    figure = loss_curves({"small": lines}, alt="Six lines.")
     assert [len(axes.get_lines()) for axes in figure.axes] == [6, 6]
 
 
 def test_attention_maps_have_letters_on_both_axes_and_a_bar_with_its_meaning():
     maps = [torch.full((3, 4), 0.25).requires_grad_(), torch.eye(3, 4)]
-    figure = figures.attention_maps(
+    figure = attention_maps(
         maps, "abc", ["t", "e", "a", "⏎"], ["layer 1", "layer 2"], alt="Two maps."
     )
     first, second, bar = figure.axes
@@ -173,4 +174,4 @@ def test_attention_maps_have_letters_on_both_axes_and_a_bar_with_its_meaning():
 @pytest.mark.parametrize(("rows", "columns"), [("ab", "team"), ("abc", "tea")])
 def test_attention_maps_with_letters_too_few_are_refused(rows, columns):
     with pytest.raises(ValueError, match=r"weights .*\(3, 4\)"):
-        figures.attention_maps([torch.eye(3, 4)], rows, columns, ["layer 1"], alt="A map.")
+        attention_maps([torch.eye(3, 4)], rows, columns, ["layer 1"], alt="A map.")

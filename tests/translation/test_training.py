@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from a3.translation.decoding import exact_match, translate
 from a3.lab.saved_runs import CheckpointError, load, save
-from a3.translation.training import History, Hyperparameters, evaluate, train
+from a3.translation.decoding import exact_match, translate
 from a3.translation.encoder_decoder import EncoderDecoder
+from a3.translation.training import History, Hyperparameters, evaluate, train
 from a3.translation.word_pairs import WordPairs
 
 WORDS = ["a", "team", "quick", "string", "well-known", "you", "squid", "my", "ice", "oak"]

@@ -164,7 +164,7 @@ def test_the_module_runs_from_a_shell(csv, tmp_path):
     command = [
         sys.executable,
         "-m",
-        "a3.scaling.__main__",
+        "a3.scaling",
         str(csv),
         "--bootstrap",
         "10",

@@ -1,12 +1,12 @@
 import pandas as pd
 import pytest
 
+from a3.bert.masked_language import Pretraining
+from a3.bert.side_by_side import SideBySide
+from a3.bert.verbal_arithmetic import fold
 from a3.lab import sweeps
 from a3.runs.learning_curves import learning_curves, summary
-from a3.bert.masked_language import Pretraining
 from a3.runs.pretraining import CORPORA, SIZES
-from a3.bert.verbal_arithmetic import fold
-from a3.bert.side_by_side import SideBySide
 
 QUICK = {"pretraining": Pretraining(steps=3, tokens=60), "tokens": 3_000}
 BRIEF = SideBySide(steps=2, batch_size=4, draws=2)

@@ -4,8 +4,8 @@ from few_clip import few_clip
 from few_emoji import few_emoji
 
 import a3.clip.evaluation
-from a3.clip.evaluation import caption_features, evaluate, gallery, held_out_features
 from a3.clip.emoji_split import STRATA, Split
+from a3.clip.evaluation import caption_features, evaluate, gallery, held_out_features
 from a3.lab.intervals import share
 
 

@@ -4,8 +4,8 @@ from test_translation import SENTENCE, WORDS
 
 import a3.translation.decoding
 from a3.translation.decoding import exact_match, translate
-from a3.translation.pig_latin import ALPHABET
 from a3.translation.encoder_decoder import EncoderDecoder
+from a3.translation.pig_latin import ALPHABET
 from a3.translation.word_pairs import EOS, SOS, WordPairs, decode, encode
 
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from a3.translation.decoder_only import DecoderOnlyTransformer
-from a3.translation.side_by_side import Ensemble, StackedBatch
 from a3.translation.prompts import Prompts
+from a3.translation.side_by_side import Ensemble, StackedBatch
 from a3.translation.word_pairs import WordPairs
 
 WORDS = [["team", "impress", "string"], ["well-known", "my", "quick"], ["you", "the", "shopping"]]

@@ -3,10 +3,10 @@ import pytest
 import torch
 from tiny_bert import save_tiny_bert
 
-from a3.runs import learning_curves as curves_of
-from a3.runs.learning_curves import checkpoint_curves, fine_tune_checkpoint
 from a3.bert.fine_tuning import FineTuning
 from a3.bert.verbal_arithmetic import fold
+from a3.runs import learning_curves as curves_of
+from a3.runs.learning_curves import checkpoint_curves, fine_tune_checkpoint
 
 FAST = FineTuning(batch_size=16, learning_rate=3e-3)
 

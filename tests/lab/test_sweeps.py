@@ -11,11 +11,11 @@ import pytest
 import torch
 
 import a3.lab.sweeps
-from a3.lab.saved_runs import CheckpointError, load, save
 from a3.lab.environment import cache_folder, profile
+from a3.lab.saved_runs import CheckpointError, load, save
 from a3.lab.sweeps import run_all
-from a3.translation.training import Hyperparameters, train
 from a3.translation.encoder_decoder import EncoderDecoder
+from a3.translation.training import Hyperparameters, train
 from a3.translation.word_pairs import WordPairs
 
 

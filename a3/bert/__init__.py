@@ -1,0 +1,1 @@
+"""Part V: verbal arithmetic, BERT's classifier, fine-tuning, and texts to pretrain on."""

@@ -1,0 +1,1 @@
+"""Part IV: the handouts' models, their words, and how they are trained and decoded."""
