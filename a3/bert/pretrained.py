@@ -56,16 +56,18 @@ class Checkpoint:
         )
 
 
-def checkpoint(name: str = "MathBERT", revision: str = REVISION) -> Checkpoint:
+def checkpoint(
+    name: str = "MathBERT", revision: str = REVISION, *, log: bool = True
+) -> Checkpoint:
     """The checkpoint of that name from the hub or its cache; else MiniLM, which pip delivers.
-
-    Which of them was taken is logged in one line.
 
     Parameters
     ----------
     name : {"MathBERT", "BERTweet"}
     revision : str
         Branch, tag or commit on the hub. The commit that it stood for is in the line.
+    log : bool
+        Whether to log in one line which of them was taken.
 
     Returns
     -------
@@ -102,7 +104,8 @@ def checkpoint(name: str = "MathBERT", revision: str = REVISION) -> Checkpoint:
         where = "hub" if online else "hub's cache"
         line = f"Checkpoint: {name}, {repository} at {folder.name[:12]}, from the {where}."
         found = Checkpoint(name, folder, line)
-    _log.warning(found.line)
+    if log:
+        _log.warning(found.line)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from PIL import Image
@@ -16,16 +17,17 @@ from a3.clip.small import SmallClip, build
 from a3.clip.tokens import Vocabulary
 from a3.clip.training import train_small_clip
 from a3.lab.environment import profile
+from a3.lab.experiments import Experiment
 from a3.lab.sweeps import run_all
 
 __all__ = [
     "ABLATIONS",
     "BASES",
+    "EXPERIMENTS",
     "SMALL",
     "as_clip",
     "load_model",
     "small_clip",
-    "small_clip_runs",
     "small_clips",
 ]
 
@@ -99,46 +101,19 @@ def small_clip(seed: int = 0) -> Clip:
     Parameters
     ----------
     seed : int
-
-    Returns
-    -------
-    Clip
     """
-    return small_clips([SmallClip(seed=seed)])[0]
+    settings = _shortened(SmallClip(seed=seed))
+    (run,) = run_all(train_small_clip, [{"settings": settings, "held_out": "test"}])
+    return as_clip(settings, run)
 
 
-def small_clips(settings: Iterable[SmallClip], held_out: str = "test") -> list[Clip]:
-    """Small CLIPs trained with each of the settings; see :func:`small_clip_runs`.
-
-    Returns
-    -------
-    list of Clip
-        In the order of ``settings``.
-    """
-    settings = [*settings]
-    runs = small_clip_runs(settings, held_out)
-    return [as_clip(each, run) for each, run in zip(settings, runs, strict=True)]
-
-
-def small_clip_runs(settings: Iterable[SmallClip], held_out: str = "test") -> list[dict[str, Any]]:
-    """Train a small CLIP with each of the settings, one a core; what was trained before is kept.
-
-    With ``A3_PROFILE=quick`` each takes a few steps only.
-
-    Parameters
-    ----------
-    settings : iterable of SmallClip
-    held_out : {"test", "validation"}
-        As for :func:`a3.clip.training.train_small_clip`.
-
-    Returns
-    -------
-    list of dict
-        What :func:`a3.clip.training.train_small_clip` returns, in the order of ``settings``.
-    """
-    if profile() == "quick":
-        settings = [replace(each, steps=_QUICK_STEPS) for each in settings]
-    return run_all(train_small_clip, [{"settings": s, "held_out": held_out} for s in settings])
+def small_clips() -> list[Clip]:
+    """The small CLIP of each of three seeds."""
+    experiment = EXPERIMENTS["small CLIP"]
+    return [
+        as_clip(each["settings"], run)
+        for each, run in zip(experiment.settings, experiment.results(), strict=True)
+    ]
 
 
 def as_clip(settings: SmallClip, run: dict) -> Clip:
@@ -155,3 +130,36 @@ def as_clip(settings: SmallClip, run: dict) -> Clip:
 
     name = f"small CLIP (seed {settings.seed})"
     return Clip(name, model, preprocess, vocabulary, settings.image_size, settings.context)
+
+
+def _shortened(settings: SmallClip) -> SmallClip:
+    """A few steps only where ``A3_PROFILE`` asks for short runs."""
+    return settings if profile() == "full" else replace(settings, steps=_QUICK_STEPS)
+
+
+def _runs(settings: Iterable[SmallClip]) -> list[dict[str, Any]]:
+    return [{"settings": _shortened(each), "held_out": "test"} for each in settings]
+
+
+def _seconds(run: dict[str, Any]) -> float:
+    settings = run["settings"]
+    pixels = 4 * settings.batch_size * settings.image_size**2  # in each pair of images, both artists
+    return settings.steps * 1.3e-7 * pixels
+
+
+def _experiment(pages: str, settings: Iterable[SmallClip]) -> Experiment:
+    names, runs = tuple(f"tutorials/clip/{page}" for page in pages.split()), partial(_runs, settings)
+    return Experiment(names, train_small_clip, runs, runs, _seconds)
+
+
+EXPERIMENTS = {
+    "small CLIP": _experiment(
+        "small_clip unseen_drawings zero_shot hunt hunt_odds recipe",
+        [SmallClip(seed=seed) for seed in range(3)],
+    ),
+    "ablations of the small CLIP": _experiment("recipe", [*ABLATIONS.values(), *BASES.values()]),
+}
+"""The small CLIPs of the book.
+
+:meta hide-value:
+"""

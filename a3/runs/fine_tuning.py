@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ from a3.bert.fine_tuning import (
     fit_linear,
     logits,
 )
+from a3.bert.pretrained import checkpoint
 from a3.bert.scores import Scores, scores
 from a3.bert.verbal_arithmetic import longer_sentences, splits, verbal_arithmetic
-from a3.lab.sweeps import run_all
+from a3.lab.experiments import Experiment
 
-__all__ = ["RECIPES", "FineTuned", "fine_tuned", "run_arm"]
+__all__ = ["EXPERIMENTS", "RECIPES", "FineTuned", "fine_tuned", "frozen_random", "run_arm"]
 
 RECIPES = {
     "full, handouts": FineTuning(),
@@ -68,34 +70,26 @@ class FineTuned:
         return scores(self.logits[part.index], torch.tensor([*part["label"]]))
 
 
-def fine_tuned(
-    weights: Path, arms: Sequence[str], seeds: Sequence[int] = (0, 1, 2, 3, 4)
-) -> dict[str, list[FineTuned]]:
-    """Run arms of the comparison with several seeds; what was run before is kept.
+def fine_tuned(name: str) -> dict[str, list[FineTuned]]:
+    """The runs of an experiment by their arms; what was run before is kept.
 
     Parameters
     ----------
-    weights : Path
-        The file of weights in a checkpoint's folder; its contents count for what is kept.
-    arms : sequence of str
-        Of :data:`RECIPES`.
-    seeds : sequence of int
+    name : str
+        In :data:`EXPERIMENTS`.
 
     Returns
     -------
     dict
-        Each arm to its runs, in the order of ``seeds``.
+        Each arm to its runs, in the order of their seeds.
     """
-    settings = [
-        {"weights": weights, "arm": arm, "settings": replace(RECIPES[arm], seed=seed)}
-        for arm in arms
-        for seed in seeds
-    ]
-    runs: dict[str, list[FineTuned]] = {arm: [] for arm in arms}
-    for setting, result in zip(settings, run_all(run_arm, settings), strict=True):
+    experiment = EXPERIMENTS[name]
+    runs: dict[str, list[FineTuned]] = {}
+    for setting, result in zip(experiment.settings, experiment.results(), strict=True):
         arm, seed = setting["arm"], setting["settings"].seed
         progress = Progress(**result["progress"])
-        runs[arm].append(FineTuned(arm, seed, progress, result["logits"], result["longer"]))
+        run = FineTuned(arm, seed, progress, result["logits"], result["longer"])
+        runs.setdefault(arm, []).append(run)
     return runs
 
 
@@ -140,3 +134,95 @@ def run_arm(weights: Path, arm: str, settings: FineTuning) -> dict[str, Any]:
         progress = fine_tune(model, every[training], every[validation], settings)
         answers, longer_answers = logits(model, every), logits(model, longer)
     return {"progress": asdict(progress), "logits": answers, "longer": longer_answers}
+
+
+def frozen_random(weights: Path, seed: int) -> dict[str, Any]:
+    """Logits of a linear layer on the mean over the tokens of a random encoder.
+
+    Parameters
+    ----------
+    weights : Path
+        In the folder of a checkpoint, whose architecture and tokenizer are taken.
+    seed : int
+        Of the split, the encoder and the layer.
+
+    Returns
+    -------
+    dict
+        ``logits`` of all 800 sentences.
+    """
+    model, tokenizer = load_classifier(Path(weights).parent, seed=seed, pretrained=False)
+    every = encode(tokenizer, verbal_arithmetic())
+    X = features(model, every, "mean")
+    settings = FineTuning(epochs=300, learning_rate=1e-1, seed=seed)  # the pooler arm's
+    parts = [(X[[*part.index]], every.labels[[*part.index]]) for part in splits(seed)[:2]]
+    linear, _ = fit_linear(*parts, settings)
+    return {"logits": linear(X).detach()}
+
+
+@cache
+def _weights() -> Path:
+    """Of the checkpoint that the book has: MathBERT's, or where there is no hub MiniLM's."""
+    return checkpoint("MathBERT", log=False).weights
+
+
+def _arms(*arms: str, seeds: Sequence[int] = range(5)) -> list[dict[str, Any]]:
+    return [
+        {"weights": _weights(), "arm": arm, "settings": replace(RECIPES[arm], seed=seed)}
+        for arm in arms
+        for seed in seeds
+    ]
+
+
+def _rates() -> list[dict[str, Any]]:
+    """The recipe with three rates, on the split on which it was chosen."""
+    common = {"weights": _weights(), "arm": "full"}
+    tries = (replace(RECIPES["full"], learning_rate=rate, seed=100) for rate in (1e-4, 3e-4, 1e-3))
+    return [common | {"settings": each} for each in tries]
+
+
+def _of_random(seeds: Sequence[int] = range(5)) -> list[dict[str, Any]]:
+    return [{"weights": _weights(), "seed": seed} for seed in seeds]
+
+
+def _seconds(run: dict[str, Any]) -> float:
+    frozen = run.get("arm", "frozen").startswith("frozen")
+    return 5.0 if frozen else 1.0 + 3.0 * run["settings"].epochs
+
+
+def _experiment(page: str, full: Callable, quick: Callable, function: Callable = run_arm):
+    return Experiment((f"tutorials/bert/{page}",), function, full, quick, _seconds)
+
+
+_STAND_IN = partial(  # arms that take seconds
+    _arms, "frozen pooler", "frozen mean", "frozen, handouts", seeds=range(2)
+)
+EXPERIMENTS = {
+    "fine-tuning": _experiment(
+        "fine_tuning",
+        partial(_arms, "full, handouts", "full"),
+        partial(_arms, "full, handouts", "full", seeds=[0]),
+    ),
+    "rates": _experiment("fine_tuning", _rates, list),
+    "freezing": _experiment(
+        "freezing",
+        partial(_arms, "full, handouts", "frozen, handouts"),
+        partial(_arms, "full, handouts", "frozen, handouts", seeds=[0]),
+    ),
+    "fair recipe": _experiment(
+        "fair_recipe", partial(_arms, *RECIPES), partial(_arms, *RECIPES, seeds=[0])
+    ),
+    "frozen at random": _experiment(
+        "fair_recipe", _of_random, partial(_of_random, [0]), frozen_random
+    ),
+    "predictions": _experiment(
+        "predictions", partial(_arms, "full", "frozen mean", "random", "full, handouts"), _STAND_IN
+    ),
+    "longer sentences": _experiment(
+        "longer_sentences", partial(_arms, "full", "frozen mean", "random"), _STAND_IN
+    ),
+}
+"""What is fine-tuned for the pages of Part V, by name.
+
+:meta hide-value:
+"""

@@ -13,11 +13,9 @@ from sklearn.metrics import f1_score
 
 from a3.bert.classifier import load_classifier
 from a3.bert.fine_tuning import FineTuning, encode, fine_tune, logits
-from a3.bert.masked_language import Pretraining
-from a3.bert.side_by_side import SideBySide
 from a3.bert.verbal_arithmetic import fold
 from a3.lab.sweeps import run_all
-from a3.runs.pretraining import CORPORA, SIZES, TOKENS, fine_tune_on, pretrain_on
+from a3.runs.pretraining import EXPERIMENTS, SIZES
 
 __all__ = ["STEPS", "checkpoint_curves", "fine_tune_checkpoint", "learning_curves", "summary"]
 
@@ -25,20 +23,8 @@ STEPS = 200
 """About how many steps each checkpoint is fine-tuned for, however many sentences there are."""
 
 
-def learning_curves(
-    seeds: Sequence[int] = (0, 1, 2, 3),
-    settings: SideBySide | None = None,
-    pretraining: Pretraining | None = None,
-    tokens: int = TOKENS,
-) -> pd.DataFrame:
+def learning_curves() -> pd.DataFrame:
     """How well the models do after fine-tuning; what was trained before is kept.
-
-    Parameters
-    ----------
-    seeds : sequence of int
-        Of pretrained models, each with its fold.
-    settings, pretraining, tokens
-        As for :func:`a3.runs.pretraining.fine_tune_on`.
 
     Returns
     -------
@@ -48,13 +34,10 @@ def learning_curves(
         ``macro_f1``, ``minus_accuracy``, of the 80 with "minus", and ``majority``, the accuracy of
         always answering "positive".
     """
-    settings, pretraining = settings or SideBySide(), pretraining or Pretraining()
-    common = {"settings": pretraining, "tokens": tokens}
-    run_all(pretrain_on, [{"corpus": c, "seed": s, **common} for s in seeds for c in CORPORA[:-1]])
-    common = {"settings": settings, "pretraining": pretraining, "tokens": tokens}
-    runs = [{"corpus": c, "seed": s, **common} for s in seeds for c in CORPORA]
+    EXPERIMENTS["pretraining"].results()  # all at once; what follows needs them one by one
+    experiment = EXPERIMENTS["learning curves"]
     table = []
-    for run, result in zip(runs, run_all(fine_tune_on, runs), strict=True):
+    for run, result in zip(experiment.settings, experiment.results(), strict=True):
         evaluation = fold(run["seed"]).evaluation
         rows, labels = [*evaluation.index], evaluation["label"].to_numpy()
         minus = evaluation.index >= 400

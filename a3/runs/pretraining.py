@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ from a3.bert.prose import prose, prose_words
 from a3.bert.side_by_side import SideBySide, dealt, fine_tune_side_by_side
 from a3.bert.verbal_arithmetic import LABELS, NUMBERS, fold, verbal_arithmetic
 from a3.bert.vocabulary import MASK, Vocabulary
+from a3.lab.experiments import Experiment
 from a3.lab.sweeps import run_all
 
 __all__ = [
     "CORPORA",
+    "EXPERIMENTS",
     "SIZES",
     "comparisons",
     "corpus_text",
@@ -158,18 +161,17 @@ def fine_tune_on(
     }
 
 
-def comparisons(
-    corpus: str, seed: int, pretraining: Pretraining | None = None, tokens: int = TOKENS
-) -> pd.DataFrame:
+def comparisons(weights: dict[str, Tensor], seed: int) -> pd.DataFrame:
     """What a pretrained model says of two numbers before it is fine-tuned.
 
     In "a is [MASK] than b" it has to find "less" more likely than "more", or the other way round.
 
     Parameters
     ----------
-    corpus : {"mathematics", "scrambled", "prose"}
-    seed, pretraining, tokens
-        As for :func:`fine_tune_on`.
+    weights : dict of str to Tensor
+        As :func:`pretrain_on` gives them.
+    seed : int
+        That they were pretrained with.
 
     Returns
     -------
@@ -177,7 +179,7 @@ def comparisons(
         380 rows with the columns ``a``, ``b``, ``right``, and ``held_out``, whether its text
         leaves the pair out.
     """
-    weights, vocabulary = _pretrained(corpus, seed, pretraining, tokens), task_vocabulary()
+    vocabulary = task_vocabulary()
     model = BertForMaskedLM(bert_config(len(vocabulary)))
     model.load_state_dict(weights)
     ordered = [(a, b) for a in range(20) for b in range(20) if a != b]
@@ -223,3 +225,43 @@ def _classifier(
         encoder = {n.removeprefix("bert."): w for n, w in weights.items() if n.startswith("bert.")}
         model.load_state_dict(encoder, strict=False)
     return model
+
+
+_QUICK = {"pretraining": Pretraining(steps=3, tokens=60), "tokens": 3_000}
+"""What a quick build pretrains."""
+
+
+def _pretrain(seeds: Sequence[int], pretraining: Pretraining, tokens: int) -> list[dict[str, Any]]:
+    common = {"settings": pretraining, "tokens": tokens}
+    return [{"corpus": c, "seed": seed, **common} for seed in seeds for c in CORPORA[:-1]]
+
+
+def _fine_tune(
+    seeds: Sequence[int], settings: SideBySide, pretraining: Pretraining, tokens: int
+) -> list[dict[str, Any]]:
+    common = {"settings": settings, "pretraining": pretraining, "tokens": tokens}
+    return [{"corpus": c, "seed": seed, **common} for seed in seeds for c in CORPORA]
+
+
+_FULL = {"pretraining": Pretraining(), "tokens": TOKENS}
+EXPERIMENTS = {
+    "pretraining": Experiment(
+        ("tutorials/bert/pretraining_data",),
+        pretrain_on,
+        partial(_pretrain, range(4), **_FULL),
+        partial(_pretrain, range(2), **_QUICK),
+        lambda run: 0.03 * run["settings"].steps,
+    ),
+    "learning curves": Experiment(
+        ("tutorials/bert/pretraining_data",),
+        fine_tune_on,
+        partial(_fine_tune, range(4), SideBySide(), **_FULL),
+        partial(_fine_tune, range(2), SideBySide(steps=2, batch_size=4, draws=2), **_QUICK),
+        lambda run: 0.1 * run["settings"].steps,
+        after=("pretraining",),
+    ),
+}
+"""What is pretrained, and then fine-tuned, for the page on pretraining data.
+
+:meta hide-value:
+"""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from a3.lab.experiments import Experiment
 from a3.lab.sweeps import run_all
 from a3.translation.decoder_only import DecoderOnlyTransformer
 from a3.translation.decoding import exact_match
@@ -19,21 +21,27 @@ from a3.translation.word_pairs import WordPairs
 __all__ = [
     "DECODER_ONLY_RUN",
     "FOUR_RUNS",
+    "EXPERIMENTS",
+    "TUNED",
     "TWO_STACKS_RUN",
     "TranslatorRun",
     "four_runs",
     "one_or_two_stacks",
     "train_translator",
     "translators",
+    "tuned_runs",
 ]
 
-FOUR_RUNS = {
-    ("large", 64): (3, Hyperparameters(epochs=50, batch_size=512, patience=20)),
-    ("large", 32): (3, Hyperparameters(epochs=100, batch_size=512, patience=10)),
-    ("small", 32): (4, Hyperparameters(epochs=100, batch_size=64, patience=100)),
-    ("small", 64): (3, Hyperparameters(epochs=50, batch_size=64, patience=20)),
-}
-"""Word list and width of each run of the handouts, to its layers and hyperparameters.
+FOUR_RUNS = [
+    {"words": words, "hidden": hidden, "layers": layers, "hyperparameters": hyperparameters}
+    for words, hidden, layers, hyperparameters in (
+        ("large", 64, 3, Hyperparameters(epochs=50, batch_size=512, patience=20)),
+        ("large", 32, 3, Hyperparameters(epochs=100, batch_size=512, patience=10)),
+        ("small", 32, 4, Hyperparameters(epochs=100, batch_size=64, patience=100)),
+        ("small", 64, 3, Hyperparameters(epochs=50, batch_size=64, patience=20)),
+    )
+]
+"""The handouts' four runs: arguments of :func:`train_translator`.
 
 :meta hide-value:
 """
@@ -59,6 +67,8 @@ TWO_STACKS_RUN = {
 
 :meta hide-value:
 """
+TUNED = Hyperparameters(learning_rate=1e-3, batch_size=64)
+"""What the page on tuning finds best for the wide model on the large list."""
 _ARCHITECTURES = {"encoder-decoder": EncoderDecoder, "decoder-only": DecoderOnlyTransformer}
 
 
@@ -79,56 +89,26 @@ class TranslatorRun(NamedTuple):
     accuracy: float
 
 
-def four_runs(
-    seeds: Sequence[int] = (0, 1, 2), **changes: Any
-) -> dict[tuple[str, int], list[TranslatorRun]]:
-    """The handouts' four runs, several seeds each.
-
-    Parameters
-    ----------
-    seeds : sequence of int
-    **changes
-        Hyperparameters to set otherwise than the handouts do.
-
-    Returns
-    -------
-    dict
-        As :func:`translators`.
-    """
-    return translators(
-        dict(
-            words=words,
-            hidden=hidden,
-            layers=layers,
-            hyperparameters=replace(hyperparameters, seed=seed, **changes),
-        )
-        for (words, hidden), (layers, hyperparameters) in FOUR_RUNS.items()
-        for seed in seeds
-    )
+def four_runs() -> dict[tuple[str, int], list[TranslatorRun]]:
+    """The handouts' four runs, several seeds each, as :func:`translators` gives them."""
+    return translators(EXPERIMENTS["four runs"].settings)
 
 
-def one_or_two_stacks(
-    seeds: Sequence[int] = (0, 1, 2), **changes: Any
-) -> dict[str, list[TranslatorRun]]:
+def one_or_two_stacks() -> dict[str, list[TranslatorRun]]:
     """The decoder-only run of the handouts and its match with two stacks, several seeds each.
 
-    Parameters
-    ----------
-    seeds : sequence of int
-    **changes
-        Hyperparameters to set otherwise.
-
     Returns
     -------
     dict
-        ``"one stack"`` and ``"two stacks"`` to their runs, in the order of ``seeds``.
+        ``"one stack"`` and ``"two stacks"`` to their runs.
     """
-    runs = translators(
-        run | {"hyperparameters": replace(run["hyperparameters"], seed=seed, **changes)}
-        for run in (DECODER_ONLY_RUN, TWO_STACKS_RUN)
-        for seed in seeds
-    )
+    runs = translators(EXPERIMENTS["one or two stacks"].settings)
     return dict(zip(("one stack", "two stacks"), runs.values(), strict=True))
+
+
+def tuned_runs() -> dict[tuple[str, int], list[TranslatorRun]]:
+    """Three of the four runs at a tuned rate and batch size, as :func:`translators` gives them."""
+    return translators(EXPERIMENTS["tuned runs"].settings)
 
 
 def translators(
@@ -206,3 +186,73 @@ def train_translator(
         "history": asdict(history),
         "accuracy": exact_match(model, held_out),
     }
+
+
+def _with_seeds(
+    runs: Iterable[dict[str, Any]], seeds: Sequence[int] = (0, 1, 2), **changes: Any
+) -> list[dict[str, Any]]:
+    """Each of the runs with each of the seeds, and hyperparameters to set otherwise."""
+    return [
+        run | {"hyperparameters": replace(run["hyperparameters"], seed=seed, **changes)}
+        for run in runs
+        for seed in seeds
+    ]
+
+
+def _tuned(**changes: Any) -> list[dict[str, Any]]:
+    runs = (
+        dict(
+            words=words,
+            hidden=hidden,
+            layers=3,
+            hyperparameters=replace(TUNED, epochs=epochs),
+        )
+        for words, hidden, epochs in (("large", 64, 20), ("large", 32, 14), ("small", 64, 20))
+    )
+    return _with_seeds(runs, (0, 1), **changes)
+
+
+def _seconds(run: dict[str, Any]) -> float:
+    """Steps, words and products: measured on runs of this book."""
+    settings, words = run["hyperparameters"], {"small": 2_558, "large": 17_940}[run["words"]]
+    stacks = 1 if run.get("architecture") == "decoder-only" else 2
+    steps = settings.epochs * words / settings.batch_size
+    per_step = 2e-3 + 2e-9 * settings.batch_size * run["layers"] * stacks * run["hidden"] ** 2
+    return steps * per_step * (0.3 if run["hidden"] == 90 else 1.0)  # which stops early
+
+
+EXPERIMENTS = {
+    "four runs": Experiment(
+        (
+            "tutorials/nmt/four_runs",
+            "tutorials/nmt/words",
+            "tutorials/nmt/tuning",
+            "resources/compute",
+        ),
+        train_translator,
+        partial(_with_seeds, FOUR_RUNS),
+        partial(_with_seeds, FOUR_RUNS, epochs=3),
+        _seconds,
+    ),
+    "one or two stacks": Experiment(
+        ("tutorials/nmt/one_or_two", "tutorials/nmt/wrong_words"),
+        train_translator,
+        partial(_with_seeds, (DECODER_ONLY_RUN, TWO_STACKS_RUN)),
+        partial(_with_seeds, (DECODER_ONLY_RUN, TWO_STACKS_RUN), (0,), epochs=2),
+        _seconds,
+    ),
+    "a hundred passes": Experiment(
+        ("tutorials/nmt/passes",),
+        train_translator,
+        partial(_with_seeds, (DECODER_ONLY_RUN,)),
+        partial(_with_seeds, (DECODER_ONLY_RUN,), epochs=2),
+        _seconds,
+    ),
+    "tuned runs": Experiment(
+        ("tutorials/nmt/tuning",), train_translator, _tuned, partial(_tuned, epochs=1), _seconds
+    ),
+}
+"""The translators of the book, by name.
+
+:meta hide-value:
+"""

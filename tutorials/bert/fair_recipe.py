@@ -10,7 +10,6 @@ constant. With recipes of their own the frozen ones come close to training every
 rows below the line, which have no pretraining at all, are not far away.
 """
 
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,14 +18,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder
 
 from a3.bert.classifier import load_classifier
-from a3.bert.fine_tuning import FineTuning, encode, features, fit_linear
+from a3.bert.fine_tuning import encode, features
 from a3.bert.pretrained import checkpoint
 from a3.bert.scores import scores
 from a3.bert.verbal_arithmetic import splits, value, verbal_arithmetic
 from a3.lab import figures
 from a3.lab.environment import profile
-from a3.lab.sweeps import run_all
-from a3.runs.fine_tuning import RECIPES, fine_tuned
+from a3.runs.fine_tuning import EXPERIMENTS, fine_tuned
 
 full = profile() == "full"
 found = checkpoint("MathBERT")  # says which it is
@@ -34,17 +32,6 @@ of_minilm = full and found.name == "MiniLM"  # what is claimed of this model alo
 seeds = range(5) if full else [0]
 data = verbal_arithmetic()
 words = OneHotEncoder().fit_transform(data["sentence"].str.split(expand=True)).tocsr()  # (800, 42)
-
-
-def frozen_random(weights, seed):
-    """A linear layer on the mean over the tokens of a random encoder."""
-    model, tokenizer = load_classifier(Path(weights).parent, seed=seed, pretrained=False)
-    every = encode(tokenizer, verbal_arithmetic())
-    X = features(model, every, "mean")
-    settings = FineTuning(epochs=300, learning_rate=1e-1, seed=seed)  # the pooler arm's
-    parts = [(X[[*part.index]], every.labels[[*part.index]]) for part in splits(seed)[:2]]
-    linear, _ = fit_linear(*parts, settings)
-    return {"logits": linear(X).detach()}
 
 
 def of_words(seed):
@@ -64,10 +51,9 @@ ARMS = {
     "frozen random": "frozen at random, mean",
     "words": "no encoder, words by place",
 }
-runs = fine_tuned(found.weights, list(RECIPES), seeds)
+runs = fine_tuned("fair recipe")
 logits = {arm: [run.logits for run in of_seeds] for arm, of_seeds in runs.items()}
-at_random = run_all(frozen_random, [{"weights": found.weights, "seed": seed} for seed in seeds])
-logits["frozen random"] = [run["logits"] for run in at_random]
+logits["frozen random"] = [run["logits"] for run in EXPERIMENTS["frozen at random"].results()]
 logits["words"] = [of_words(seed) for seed in seeds]
 
 

@@ -9,7 +9,6 @@ The figure shows two recipes that train the same model on the same 448 sentences
 line of a model that never reads. Lines are medians over five seeds, bands their range.
 """
 
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -24,14 +23,12 @@ from a3.bert.scores import scores
 from a3.bert.verbal_arithmetic import LABELS, splits
 from a3.lab import figures
 from a3.lab.environment import profile
-from a3.lab.sweeps import run_all
-from a3.runs.fine_tuning import RECIPES, fine_tuned, run_arm
+from a3.runs.fine_tuning import EXPERIMENTS, RECIPES, fine_tuned
 
 full = profile() == "full"
 found = checkpoint("MathBERT")  # says which it is
 of_minilm = full and found.name == "MiniLM"  # what is claimed of this model alone
-seeds = range(5) if full else [0]
-runs = fine_tuned(found.weights, ["full, handouts", "full"], seeds)
+runs = fine_tuned("fine-tuning")
 majority = np.median([run.scores(splits(run.seed)[1]).majority for run in runs["full"]])
 
 figure, (left, right) = figures.subplots(
@@ -243,14 +240,14 @@ print(f"{numbers[0]:,} numbers decay, {numbers[1]:,} do not: these shrink by {sh
 
 validation = splits(100)[1]
 labels = torch.tensor([*validation["label"]])
-tried = [1e-4, 3e-4, 1e-3] if full else []
-tries = [replace(RECIPES["full"], learning_rate=rate, seed=100) for rate in tried]
-common = {"weights": found.weights, "arm": "full"}
-results = run_all(run_arm, [common | {"settings": each} for each in tries])
-reached = [scores(run["logits"][validation.index], labels).accuracy for run in results]
-for rate, at in zip(tried, reached, strict=True):
+rates = EXPERIMENTS["rates"]
+reached = {
+    run["settings"].learning_rate: scores(result["logits"][validation.index], labels).accuracy
+    for run, result in zip(rates.settings, rates.results(), strict=True)
+}
+for rate, at in reached.items():
     print(f"rate {rate:.0e}: {at:.3f}")
-assert not of_minilm or min(reached) > 0.85
+assert not of_minilm or min(reached.values()) > 0.85
 
 # %%
 # .. solution-end::

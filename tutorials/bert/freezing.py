@@ -189,7 +189,7 @@ assert speedup >= 20
 # **The answer on accuracy** is here for the handouts' recipe; :doc:`fair_recipe` has a fair one.
 # A column is a seed.
 
-runs = fine_tuned(found.weights, ["full, handouts", "frozen, handouts"], range(5) if full else [0])
+runs = fine_tuned("freezing")
 of_arms = {arm: [run.scores(splits(run.seed)[1]) for run in runs[arm]] for arm in runs}
 rows = {arm: [each.accuracy for each in of] for arm, of in of_arms.items()}
 rows["always positive"] = [each.majority for each in of_arms["frozen, handouts"]]

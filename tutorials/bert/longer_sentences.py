@@ -35,7 +35,7 @@ arms = ["full", "frozen mean", "random"]
 if not full:  # others stand in, which take seconds
     arms = ["frozen pooler", "frozen mean", "frozen, handouts"]
 seeds = range(5) if full else range(2)
-of_arm = fine_tuned(found.weights, arms, seeds)
+of_arm = fine_tuned("longer sentences")
 runs = {name: of_arm[arm] for name, arm in zip(models, arms, strict=True)}
 
 longer = longer_sentences()

@@ -33,7 +33,7 @@ arms = ["full", "frozen mean", "random", "full, handouts"]
 if not full:  # others stand in, which take seconds
     arms = ["frozen pooler", "frozen mean", "frozen, handouts"]
 seeds = range(5) if full else range(2)
-runs = fine_tuned(found.weights, arms, seeds)
+runs = fine_tuned("predictions")
 
 data = verbal_arithmetic()
 label = data["label"].to_numpy()

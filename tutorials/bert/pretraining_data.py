@@ -15,10 +15,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from a3.bert.masked_language import Pretraining
 from a3.bert.mathematical_english import number_words
 from a3.bert.pretrained import HUB_CHECKPOINTS, checkpoint
-from a3.bert.side_by_side import SideBySide
 from a3.lab import figures
 from a3.lab.environment import profile
 from a3.runs import pretraining as runs
@@ -27,9 +25,7 @@ from a3.runs.pretraining import CORPORA, SIZES
 
 full = profile() == "full"
 seeds = (0, 1, 2, 3) if full else (0, 1)
-tiny = dict(pretraining=Pretraining(steps=3, tokens=60), tokens=3_000)
-brief = tiny | {"settings": SideBySide(steps=2, batch_size=4, draws=2)}
-curves = learning_curves(seeds, **({} if full else brief))
+curves = learning_curves()
 
 found = {name: checkpoint(name) for name in HUB_CHECKPOINTS}  # says which
 hub = {k: c.weights for k, c in found.items() if full and c.name == k}
@@ -93,8 +89,9 @@ ax.legend()
 # the number of tokens and of steps, and the fine-tuning. Every word of the sentences is a token in
 # each. These are the first sentences of each text, and what they contain.
 
-short = {} if full else {"tokens": 3_000}
-read = {corpus: runs.corpus_text(corpus, seed=0, **short) for corpus in CORPORA[:-1]}
+pretraining = runs.EXPERIMENTS["pretraining"]
+tokens = pretraining.settings[0]["tokens"]
+read = {corpus: runs.corpus_text(corpus, 0, tokens) for corpus in CORPORA[:-1]}
 rows = {}
 for corpus, text in read.items():
     words = [word for line in text for word in line]
@@ -172,13 +169,11 @@ if full:
 # than "more". Here is how often it is right on the pairs that its text left out; 0.5 is guessing.
 
 
-def right(corpus, seed):
-    answers = runs.comparisons(corpus, seed, **({} if full else tiny))
-    return answers.loc[answers["held_out"], "right"].mean()
-
-
-said = {c: {seed: right(c, seed) for seed in seeds} for c in CORPORA[:-1]}
-said = pd.DataFrame(said).rename_axis("seed")
+said = pd.DataFrame(columns=CORPORA[:-1], dtype=float)
+for run, result in zip(pretraining.settings, pretraining.results(), strict=True):
+    answers = runs.comparisons(result["weights"], run["seed"])
+    said.loc[run["seed"], run["corpus"]] = answers.loc[answers["held_out"], "right"].mean()
+said = said.rename_axis("seed")
 if full:
     assert said["mathematics"].mean() > 0.6
     assert (abs(said[["scrambled", "prose"]] - 0.5) < 0.1).all(axis=None)

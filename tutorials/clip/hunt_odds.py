@@ -21,7 +21,6 @@ from a3.clip.emoji_split import split
 from a3.clip.evaluation import caption_features
 from a3.clip.hunt import GRAMMAR, Hunt
 from a3.clip.retrieval import ranks, top_k
-from a3.clip.small import SmallClip
 from a3.lab import figures
 from a3.lab.environment import profile
 from a3.lab.intervals import share
@@ -33,7 +32,7 @@ with warnings.catch_warnings(record=True) as notes:
 print(*(note.message for note in notes), sep="\n")
 small = clips[0].name.startswith("small")
 if small:
-    clips = small_clips(SmallClip(seed=seed) for seed in range(3))
+    clips = small_clips()
 print("Models:", ", ".join(clip.name for clip in clips))
 full = profile() == "full" and small  # what is said of the small CLIP holds
 

@@ -20,14 +20,13 @@ from a3.clip.emoji import load_emoji
 from a3.clip.emoji_split import split, stratum
 from a3.clip.evaluation import held_out_features
 from a3.clip.retrieval import ranks
-from a3.clip.small import SmallClip
 from a3.lab import figures
 from a3.lab.environment import profile
-from a3.runs.clip import ABLATIONS, BASES, as_clip, small_clip_runs, small_clips
+from a3.runs.clip import ABLATIONS, BASES, EXPERIMENTS, as_clip, small_clips
 
 full = profile() == "full"
 settings = ABLATIONS | BASES
-runs = dict(zip(settings, small_clip_runs(settings.values()), strict=True))
+runs = dict(zip(settings, EXPERIMENTS["ablations of the small CLIP"].results(), strict=True))
 clips = {name: as_clip(settings[name], run) for name, run in runs.items()}
 base_of = {name: name.partition(":")[0] for name in ABLATIONS}
 
@@ -281,7 +280,7 @@ for what in ("no augmentation", "no noise on words"):
 # to share its probability, :eq:`small-clip-loss`, where the test has one: that makes it too low.
 
 scales = torch.logspace(0, 2, 200)
-for clip in small_clips([SmallClip(seed=seed) for seed in range(3)]):
+for clip in small_clips():
     texts, images = held_out_features(clip, emoji, held_out, across)
     losses = torch.stack([contrastive_loss(images, texts, scale) for scale in scales])
     best, learned = scales[losses.argmin()].item(), clip.logit_scale

@@ -9,7 +9,6 @@ The figure shows two of them learning, seeds apart. :doc:`The next page <unseen_
 they and a third have learned, of drawings that they have never seen.
 """
 
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -25,11 +24,11 @@ from a3.clip.small import SmallClip
 from a3.clip.tokens import Vocabulary
 from a3.lab import figures
 from a3.lab.environment import profile
-from a3.runs.clip import as_clip, small_clip_runs
+from a3.runs.clip import EXPERIMENTS, as_clip
 
 full = profile() == "full"
 recipe = SmallClip()
-runs = small_clip_runs(replace(recipe, seed=seed) for seed in range(2))
+runs = EXPERIMENTS["small CLIP"].results()
 model = as_clip(recipe, runs[0]).model
 
 figure, (left, right) = figures.subplots(
@@ -41,7 +40,7 @@ steps = np.arange(1, len(runs[0]["loss"]) + 1)
 mean_of = max(1, len(steps) // 40)  # steps a point
 at = steps[: len(steps) // mean_of * mean_of].reshape(-1, mean_of).mean(axis=1)
 losses = [np.reshape(run["loss"][: len(at) * mean_of], (-1, mean_of)).mean(1) for run in runs]
-figures.band(left, at, losses, "two seeds")
+figures.band(left, at, losses, "three seeds")
 nothing, least = np.log(4 * recipe.batch_size - 1), np.log(3)
 for line in (nothing, least):
     left.axhline(line, color="grey", lw=1, ls="--" if line == least else "-")

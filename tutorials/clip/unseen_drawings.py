@@ -18,16 +18,13 @@ from a3.clip.emoji import CREDITS, load_emoji
 from a3.clip.emoji_split import STRATA, kinds, split, stratum
 from a3.clip.evaluation import evaluate, gallery, held_out_features
 from a3.clip.retrieval import ranks, top_k
-from a3.clip.small import SmallClip
 from a3.lab import figures
 from a3.lab.environment import profile
 from a3.lab.intervals import share
-from a3.runs.clip import ABLATIONS, small_clips
+from a3.runs.clip import small_clips
 
 full = profile() == "full"
-seeds = [SmallClip(seed=seed) for seed in range(3)]
-# a run of the next page trains beside the third seed, so that no core waits
-clips = small_clips([*seeds, ABLATIONS["main: no augmentation"]])[: len(seeds)]
+clips = small_clips()
 emoji = load_emoji()
 held_out = split(emoji)
 across, unseen = (  # not flags, not people

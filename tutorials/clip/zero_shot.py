@@ -26,7 +26,6 @@ from a3.clip.emoji_split import split, stratum
 from a3.clip.evaluation import gallery
 from a3.clip.figures import preprocessed, similarity_matrix, top_five
 from a3.clip.retrieval import ranks
-from a3.clip.small import SmallClip
 from a3.lab.environment import profile
 from a3.lab.intervals import share
 from a3.runs.clip import load_model, small_clip, small_clips
@@ -157,7 +156,7 @@ folder, captions = Path(skimage.__file__).parent / "data", [*PHOTOGRAPHS.values(
 photographs = [Image.open(folder / file).convert("RGB") for file in PHOTOGRAPHS]
 similarity = cosine_similarity(clip.encode_text(captions), clip.encode_image(photographs))
 similarity_matrix(similarity, photographs, captions)
-seeds = small_clips([SmallClip(seed=seed) for seed in range(3)])
+seeds = small_clips()
 for each in [clip, *seeds] if pretrained else seeds:
     found = each.encode_text(captions) @ each.encode_image(photographs).T
     right = int((found.argmax(dim=1) == torch.arange(8)).sum())

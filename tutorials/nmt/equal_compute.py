@@ -13,21 +13,17 @@ and each dot the lowest width of one seed. Vertical lines are the handouts' five
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from a3.lab import figures
 from a3.lab.environment import profile
-from a3.lab.sweeps import run_all
 from a3.runs.scaling import sweep
-from a3.translation.decoder_only import DecoderOnlyTransformer
+from a3.runs.short_runs import EXPERIMENTS
 from a3.translation.pig_latin import small_words
 from a3.translation.prompts import Prompts
-from a3.translation.training import Hyperparameters, train
 from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"
-short = dict(widths=(8, 16, 24, 48), seeds=(0, 1), budget=0.01e12)
-runs = sweep() if full else sweep(**short)
+runs = sweep()
 runs["TFLOPs"] = runs["budget"] / 1e12
 budgets = runs["TFLOPs"].max() / 2.0 ** np.arange(4, -1, -1)
 
@@ -120,7 +116,7 @@ def ahead(one, other):
 
 for C, width in leader[leader != leader.shift()].items():
     print(f"from {C:.3g} TFLOPs on, width {width} is lowest")
-chosen = ((16, 128), (32, 48), (64, 16)) if full else ((8, 16), (16, 24))
+chosen = ((16, 128), (32, 48), (64, 16)) if full else ((8, 16), (16, 32))
 shares = pd.DataFrame({f"{a} before {b}": ahead(a, b) for a, b in chosen})
 if full:
     assert ahead(16, 128).iloc[0] > 0.9 and ahead(16, 128).iloc[-1] < 0.1
@@ -256,26 +252,7 @@ assert not full or ratio > 1.5
 # For comparison, a *blind guess* at shuffled words: it is told where a word ends and which letters
 # are vowels, and has only the frequencies of each class. Little more can be known without looking.
 
-
-def validated(shuffled, epochs, seed):
-    """Validation loss by epoch, and that of a blind guess."""
-    training, held_out = WordPairs(small_words()).split(seed=seed)
-    words = [word for word, _ in held_out.pairs if "-" not in word]
-    if shuffled:
-        draw = np.random.default_rng(seed)
-        words = ["".join(draw.permutation(list(word))) for word in words]
-    valid, letters = Prompts(WordPairs(words)), pd.Series(list("".join(words)))
-    classes = letters.groupby(letters.isin(list("aeiou")))
-    guess = sum(len(c) * stats.entropy(c.value_counts()) for _, c in classes)
-    model = DecoderOnlyTransformer(64, seed=seed)
-    settings = Hyperparameters(epochs, seed=seed)
-    history = train(model, Prompts(training), valid, settings, progress=False)
-    return {"loss": history.valid_loss, "guess": float(guess) / valid.tokens}
-
-
-n, rows = 20 if full else 1, []
-tries = [dict(shuffled=k, epochs=n, seed=s) for k in (0, 1) for s in (0, 1, 2)]
-results = run_all(validated, tries)
+results, rows = EXPERIMENTS["letters shuffled"].results(), []
 for plain, shuffled in zip(results[:3], results[3:], strict=True):
     words, letters, guess = plain["loss"], shuffled["loss"], shuffled["guess"]
     fall = int(np.argmax(np.less(words, 1)))  # the first epoch below

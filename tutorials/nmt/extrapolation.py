@@ -24,8 +24,7 @@ from a3.runs.scaling import sweep
 from a3.scaling import compute_optimal, fit_isoflop, fit_parametric
 
 full = profile() == "full"
-short = {"widths": (8, 16, 32, 64), "seeds": (0, 1), "budget": 0.02e12}
-runs = sweep() if full else sweep(**short, learning_rate=4e-3)
+runs = sweep("six widths, to extrapolate")
 budgets = runs["budget"].max() / 2.0 ** np.arange(4, -1, -1)
 at = runs[runs["budget"].isin(budgets)]
 FAR = 1e15

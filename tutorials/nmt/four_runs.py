@@ -23,7 +23,7 @@ from a3.translation.pig_latin import pig_latin
 from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"
-runs = four_runs() if full else four_runs(epochs=3)
+runs = four_runs()
 
 # %%
 # **What the best of them looks at.** Each row is a letter being written, each column a letter of
@@ -71,8 +71,13 @@ figure = attention_maps(
 # is one run.
 
 pd.DataFrame(
-    {"word list": words, "width": hidden, "layers": layers, **vars(hyperparameters)}
-    for (words, hidden), (layers, hyperparameters) in FOUR_RUNS.items()
+    {
+        "word list": run["words"],
+        "width": run["hidden"],
+        "layers": run["layers"],
+        **vars(run["hyperparameters"]),
+    }
+    for run in FOUR_RUNS
 ).drop(columns="seed").style.hide().format(precision=4)
 
 # %%

@@ -26,11 +26,7 @@ from a3.translation.prompts import Prompts
 from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"
-if full:
-    repeated, fresh = sweep(), sweep(seeds=(0, 1), budget=BUDGETS[3], words="fresh")
-else:
-    short = dict(widths=(16, 32, 64), seeds=(0, 1), budget=0.005e12)
-    repeated, fresh = sweep(**short), sweep(**short, words="fresh")
+repeated, fresh = sweep("six widths"), sweep("fresh words")
 budgets = BUDGETS[:4] if full else sorted(set(fresh["budget"]))[::7]
 last = max(budgets)
 widths = sorted(set(fresh["hidden"]))

@@ -16,14 +16,13 @@ from scipy import stats
 
 from a3.lab import figures
 from a3.lab.environment import profile
-from a3.runs.scaling import BUDGETS, sweep
+from a3.runs.scaling import sweep
 from a3.scaling import find_optimal_params, fit_isoflop
 from a3.scaling.figures import isoflop_profiles
 
 full = profile() == "full"
-short = dict(widths=(8, 16, 24, 48), seeds=(0, 1), budget=0.01e12)
-runs = sweep() if full else sweep(**short)
-budgets = BUDGETS if full else [short["budget"] / 2**i for i in (4, 3, 2, 1, 0)]
+runs = sweep()
+budgets = runs["budget"].max() / 2.0 ** np.arange(4, -1, -1)
 runs = runs[runs["budget"].isin(budgets)]
 
 names = ("params", "tokens", "budget", "loss")

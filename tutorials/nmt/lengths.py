@@ -9,76 +9,21 @@ them on longer ones. After it you can tell what a code makes *possible* from wha
 
 The figure shows the share of held-out words translated without a mistake, by their length, for
 three kinds of position: sinusoidal, :term:`one-hot`, and none. A one-hot code times a learned
-matrix is a table with one free row a position, which is how it is used in practice.
+matrix is a table with one free row a position, which is how it is used in practice:
+:class:`a3.runs.short_runs.LearnedPositions`.
 """
 
 import numpy as np
-import torch
-from torch import nn
 
 from a3.lab import figures
 from a3.lab.environment import profile
-from a3.lab.sweeps import run_all
-from a3.translation.decoding import translate
-from a3.translation.encoder_decoder import EncoderDecoder
+from a3.runs.short_runs import EXPERIMENTS, LENGTHS, LONGEST
 from a3.translation.pig_latin import large_words
-from a3.translation.training import Hyperparameters, train
 from a3.translation.word_pairs import WordPairs
 
-
-class NoPositions(nn.Module):
-    def forward(self, x, start=0):
-        return x
-
-
-class LearnedPositions(nn.Module):
-    """A one-hot code of the position times a learned matrix."""
-
-    def __init__(self, hidden, max_length):
-        super().__init__()
-        self.rows = nn.Parameter(0.1 * torch.randn(max_length, hidden))
-
-    def forward(self, x, start=0):
-        return x + self.rows[start : start + x.shape[-2]]
-
-
-LONGEST, LENGTHS = 7, range(2, 13)
-words = large_words()
-if profile() == "quick":
-    words = words[::10]
-
-
-def by_length(kind, hyperparameters):
-    """Train on short words; exact-match accuracy on held-out words of every length."""
-    training, held_out = WordPairs(words).split(seed=hyperparameters.seed)
-    fold = [pair for pair in training.pairs if len(pair[0]) <= LONGEST]
-    validation = [pair for pair in held_out.pairs if len(pair[0]) <= LONGEST]
-    model = EncoderDecoder(hidden=32, layers=2, seed=hyperparameters.seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(hyperparameters.seed)
-        for part in (model.encoder, model.decoder):
-            if kind == "none":
-                part.positions = NoPositions()
-            if kind == "one-hot":
-                part.positions = LearnedPositions(32, 40)
-    train(
-        model, WordPairs(fold), WordPairs(validation), hyperparameters, progress=False
-    )
-    tried, truth = zip(*held_out.pairs, strict=True)
-    right = np.equal(translate(model, list(tried)), truth)
-    letters = np.array([len(word) for word in tried])
-    return {"accuracy": [float(right[letters == n].mean()) for n in LENGTHS]}
-
-
-kinds, epochs = ("sinusoidal", "one-hot", "none"), 7 if profile() == "full" else 2
-recipes = [
-    Hyperparameters(epochs=epochs, batch_size=128, learning_rate=3e-3, seed=seed)
-    for seed in range(3)
-]
-results = run_all(
-    by_length,
-    [dict(kind=kind, hyperparameters=hp) for kind in kinds for hp in recipes],
-)
+full = profile() == "full"
+results = EXPERIMENTS["positions by length"].results()
+kinds = ("sinusoidal", "one-hot", "none")
 shares = np.reshape([result["accuracy"] for result in results], (3, 3, len(LENGTHS)))
 accuracy = dict(zip(kinds, shares, strict=True))  # kind -> (seeds, lengths)
 
@@ -128,7 +73,7 @@ for kind, runs in accuracy.items():
     )
 at_seven = {kind: np.median(runs[:, short]) for kind, runs in accuracy.items()}
 at_eight = {kind: np.median(runs[:, LONGEST - 1]) for kind, runs in accuracy.items()}
-if profile() == "full":
+if full:
     assert min(at_seven["sinusoidal"], at_seven["one-hot"]) > 0.75
     assert abs(at_seven["sinusoidal"] - at_seven["one-hot"]) < 0.1
     assert accuracy["none"].max() < 0.6

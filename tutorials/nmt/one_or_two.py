@@ -27,7 +27,7 @@ from a3.translation.prompts import Prompts
 from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"
-runs = one_or_two_stacks() if full else one_or_two_stacks(seeds=(0,), epochs=2)
+runs = one_or_two_stacks()
 one, two = (of_seeds[0].model for of_seeds in runs.values())
 training, held_out = WordPairs(small_words()).split(seed=0)
 epoch_flops = {

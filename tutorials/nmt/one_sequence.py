@@ -15,35 +15,24 @@ import math
 
 import pandas as pd
 import torch
-from torch.nn import functional as F
 
 from a3.lab.environment import profile
-from a3.lab.sweeps import run_all
+from a3.runs.short_runs import EXPERIMENTS, PromptToo
 from a3.translation.decoder_only import DecoderOnlyTransformer
 from a3.translation.figures import attention_maps
 from a3.translation.pig_latin import ALPHABET, large_words, pig_latin
 from a3.translation.prompts import Prompts, generate_tensors_for_training_decoder_nmt
-from a3.translation.training import Hyperparameters, train
 from a3.translation.word_pairs import EOP, EOS, SOS, WordPairs, encode
 
 full = profile() == "full"
 words = large_words() if full else large_words()[::10]
 
-
-def learn(kind, epochs, seed):
-    """Weights of a small model after a short training."""
-    model = kind(hidden=32, layers=2, seed=seed)
-    settings = Hyperparameters(epochs, learning_rate=5e-3, decay=0.5, seed=seed)
-    train(model, *Prompts(WordPairs(words)).split(), settings, progress=False)
-    return {"weights": model.state_dict()}
+*runs, of_both = EXPERIMENTS["one sequence"].results()
 
 
-def trained(kind, epochs, seeds):  # from the cache, if they were trained before
-    settings = [dict(kind=kind, epochs=epochs, seed=seed) for seed in seeds]
-    for run in run_all(learn, settings):
-        model = kind(hidden=32, layers=2)
-        model.load_state_dict(run["weights"])
-        yield model
+def with_weights(model, run):
+    model.load_state_dict(run["weights"])
+    return model
 
 
 def letters(tokens):
@@ -51,7 +40,7 @@ def letters(tokens):
     return [marks.get(z) or ALPHABET[z] for z in tokens.tolist()]
 
 
-models = list(trained(DecoderOnlyTransformer, epochs=2, seeds=(0, 1)))
+models = [with_weights(DecoderOnlyTransformer(hidden=32, layers=2), run) for run in runs]
 one = Prompts(WordPairs(["string"]))[torch.tensor([0])]
 maps = [weights[0] for weights in models[0](one.inputs)[1]]
 reads, names = letters(one.inputs[0]), letters(one.targets)
@@ -222,22 +211,10 @@ print(f"{plain.tokens / int(plain.lengths.sum()):.0%} of the places are scored")
 #    \frac1n \sum_x -\ln q(x)
 #    \ge -\ln\Bigl(\frac1n \sum_x q(x)\Bigr) \ge \ln n .
 #
-# A translation follows from its word, so its floor is zero. We train with a loss on both.
+# A translation follows from its word, so its floor is zero. We train
+# :class:`a3.runs.short_runs.PromptToo` with a loss on both.
 
-
-class PromptToo(DecoderOnlyTransformer):
-    def prompt_loss(self, batch):
-        logits, _, _ = self(batch.inputs[:, :-1])
-        before = (batch.inputs == EOP).cumsum(dim=1)[:, :-1] == 0  # the mark
-        tokens = batch.inputs[:, 1:][before]
-        return F.cross_entropy(logits[before], tokens, reduction="sum")
-
-    def loss(self, batch):
-        total, tokens = super().loss(batch)
-        return total + self.prompt_loss(batch), tokens
-
-
-(both,) = trained(PromptToo, epochs=1, seeds=(0,))
+both = with_weights(PromptToo(hidden=32, layers=2), of_both)
 held_out = Prompts(WordPairs(words)).split()[1]
 n = len(held_out)
 batch = held_out[torch.arange(n)]

@@ -11,7 +11,6 @@ The figure follows :doc:`the decoder-only run <one_or_two>` of the handouts, wid
 it, to the compute where the sweep ends. Lines are medians over the seeds, bands their range.
 """
 
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,7 @@ from a3.lab import figures
 from a3.lab.environment import profile
 from a3.lab.intervals import interval
 from a3.runs.scaling import sweep
-from a3.runs.translation import DECODER_ONLY_RUN, translators
+from a3.runs.translation import EXPERIMENTS, translators
 from a3.scaling import compute_optimal, fit_isoflop
 from a3.scaling.figures import optimal_lines
 from a3.translation.decoder_only import DecoderOnlyTransformer
@@ -29,15 +28,11 @@ from a3.translation.prompts import Prompts
 from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"
-short = {"widths": (8, 16, 32, 64), "seeds": (0, 1), "budget": 0.02e12}
-runs = sweep() if full else sweep(**short, learning_rate=4e-3)
+runs = sweep("six widths, to extrapolate")
 budgets = runs["budget"].max() / 2.0 ** np.arange(4, -1, -1)
 narrow, wide = (64, 128) if full else (32, 64)
 
-recipe = DECODER_ONLY_RUN["hyperparameters"]
-recipes = [replace(recipe, seed=s, epochs=100 if full else 2) for s in range(3)]
-done = translators(DECODER_ONLY_RUN | {"hyperparameters": each} for each in recipes)
-long_runs = done["small", DECODER_ONLY_RUN["hidden"]]
+(long_runs,) = translators(EXPERIMENTS["a hundred passes"].settings).values()
 histories = [run.history for run in long_runs]
 held_out = [h.valid_loss for h in histories]
 by_pass = [np.split(h.train_loss, h.iterations[:-1]) for h in histories]
@@ -98,9 +93,10 @@ figure = optimal_lines(fit)
 training, _ = Prompts(WordPairs(small_words())).split(seed=0)
 D_pass = int(training.lengths.sum())  # tokens of one pass
 model = long_runs[0].model
-C = recipe.epochs * 3 * model.flops(training)  # backward is two forward passes
+(epochs,) = {run.history.epochs for run in long_runs}
+C = epochs * 3 * model.flops(training)  # backward is two forward passes
 best = compute_optimal(fit, C)
-ours = {"params": model.params, "tokens": recipe.epochs * D_pass}
+ours = {"params": model.params, "tokens": epochs * D_pass}
 print(f"{C:.2e} FLOPs, {C / budgets[-1]:.1f} times the sweep's largest budget")
 for name, number in ours.items():
     (low, high), advice = best.intervals[name], getattr(best, name)

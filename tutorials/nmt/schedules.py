@@ -25,7 +25,7 @@ from a3.translation.word_pairs import WordPairs
 full = profile() == "full"
 budgets = [C if full else C / 128 for C in BUDGETS]
 widths = (16, 32, 64, 128) if full else (8, 16)
-common = dict(widths=widths, seeds=(0, 1), learning_rate=2e-3)
+runs = sweep("schedules")
 GAMMA = 0.99  # factor on the rate after each epoch
 
 
@@ -33,9 +33,9 @@ def loss(runs):
     return runs.pivot_table("loss", ["budget", "seed"], "hidden")
 
 
-planned = [loss(sweep(**common, budget=C, decay=None)).loc[[C]] for C in budgets[:3]]
-at_an_end = pd.concat(planned)
-on_the_way = loss(sweep(**common, budget=budgets[2])).loc[at_an_end.index]
+at_an_end = loss(runs[runs["decay"].isna() & (runs["budget"] == runs["until"])])
+on_the_way = loss(runs[(runs["decay"] == GAMMA) & (runs["learning_rate"] == 2e-3)])
+on_the_way = on_the_way.loc[at_an_end.index]
 ratio = on_the_way / at_an_end
 
 training, _ = Prompts(WordPairs(small_words())).split(seed=0)
@@ -190,10 +190,9 @@ pd.DataFrame(model, [f"{T} steps" for T in lengths], columns).style.format("{:.2
 # not of size: from sixteen times the rate it is far lower with a quarter of the compute.
 
 H, short, long = widths[0], budgets[2], budgets[-1]
-curve = loss(sweep() if full else sweep(**common, budget=long))[H]
-high_rate = common | dict(widths=[H], learning_rate=8e-3, budget=short)
+curve = loss(sweep("six widths"))[H]
 early, late = curve.loc[short], curve.loc[long]
-raised = loss(sweep(**high_rate)).loc[short, H]
+raised = loss(runs[runs["learning_rate"] == 8e-3]).loc[short, H]
 for times, C, of in ((1, short, early), (1, long, late), (16, short, raised)):
     print(f"{times} x rate, {C / 1e12:.3g} TFLOPs: {of.min():.2f} to {of.max():.2f}")
 assert not full or ((early / late).max() < 1.5 and raised.max() < late.min() / 3)

@@ -24,15 +24,12 @@ from a3.scaling import find_optimal_params, fit_isoflop
 
 full = profile() == "full"
 budgets = [C if full else C / 128 for C in BUDGETS[:3]]
-pair = dict(seeds=(0, 1), budget=budgets[-1])
-pair |= {} if full else {"widths": (8, 16, 48)}
 LOW, MIDDLE, HIGH = RATES = (5e-4, 2e-3, 8e-3)
 
-sweeps = {LOW: sweep() if full else sweep(**pair)}  # five seeds, to 1.28 TFLOPs
-sweeps |= {rate: sweep(**pair, learning_rate=rate) for rate in (MIDDLE, HIGH)}
-runs = pd.concat([own.assign(rate=rate) for rate, own in sweeps.items()])
+runs = pd.concat([sweep("six widths"), sweep("higher rates")])  # the first at LOW
+runs = runs.rename(columns={"learning_rate": "rate"})
 runs = runs[runs["budget"].isin(budgets)].reset_index(drop=True)
-shared = runs[runs["seed"].isin(pair["seeds"])]  # the seeds that all rates have
+shared = runs[runs["seed"].isin((0, 1))]  # the seeds that all rates have
 widths = shared["hidden"].unique()
 
 mean = shared.pivot_table("loss", ["budget", "hidden"], "rate")

@@ -15,44 +15,17 @@ import pandas as pd
 
 from a3.lab import figures
 from a3.lab.environment import profile
-from a3.lab.sweeps import run_all
-from a3.runs.translation import four_runs, translators
+from a3.runs.short_runs import BATCH_SIZES, EXPERIMENTS, LEARNING_RATES
+from a3.runs.translation import TUNED, four_runs, tuned_runs
 from a3.translation.decoding import translate
-from a3.translation.encoder_decoder import EncoderDecoder
-from a3.translation.pig_latin import large_words, pig_latin
-from a3.translation.training import Hyperparameters, train
-from a3.translation.word_pairs import WordPairs
+from a3.translation.pig_latin import pig_latin
 
 full = profile() == "full"
 
-
-def tune(learning_rate, batch_size, epochs):
-    """Lowest loss on a tenth of the *training* words, set aside for tuning."""
-    training, _ = WordPairs(large_words()).split(seed=0)
-    fold, tuning = training.split(0.9, seed=1)
-    model = EncoderDecoder(hidden=64, layers=3)
-    settings = Hyperparameters(
-        epochs=epochs, batch_size=batch_size, learning_rate=learning_rate
-    )
-    return {"loss": train(model, fold, tuning, settings, progress=False).best_loss}
-
-
-learning_rates, batch_sizes = (5e-4, 1e-3), (512, 64)
-search = run_all(
-    tune,
-    [
-        dict(
-            learning_rate=learning_rate,
-            batch_size=batch_size,
-            epochs=2 if full else 1,
-        )
-        for batch_size in batch_sizes
-        for learning_rate in learning_rates
-    ],
-)
+search = EXPERIMENTS["learning rate and batch size"].results()
 losses = np.reshape([result["loss"] for result in search], (2, 2))
 at = np.unravel_index(losses.argmin(), losses.shape)
-best_rate, best_batch = learning_rates[at[1]], batch_sizes[at[0]]
+best_rate, best_batch = LEARNING_RATES[at[1]], BATCH_SIZES[at[0]]
 
 figure, ax = figures.subplots(
     figsize=(6, 2.4),
@@ -66,12 +39,13 @@ for (row, column), loss in np.ndenumerate(losses):
         color="black" if loss < losses.mean() else "white",
     )  # fmt: skip
 ax.set(xlabel="learning rate", ylabel="batch size", yticks=range(2), xticks=range(2))
-ax.set_xticklabels(f"{rate:g}" for rate in learning_rates)
-ax.set_yticklabels(batch_sizes)
+ax.set_xticklabels(f"{rate:g}" for rate in LEARNING_RATES)
+ax.set_yticklabels(BATCH_SIZES)
 ax.grid(False)
 figure.colorbar(image, ax=ax, label="loss (nats per token)")
 
 assert not full or losses.argmax() == 0  # the handouts' setting is the worst
+assert not full or (best_rate, best_batch) == (TUNED.learning_rate, TUNED.batch_size)
 print(f"best of the search: learning rate {best_rate:g}, batch size {best_batch}")
 
 # %%
@@ -104,23 +78,7 @@ print(f"best of the search: learning rate {best_rate:g}, batch size {best_batch}
 # repeat runs of the handouts at its winner, with no more epochs than they allow, and set them
 # beside theirs. Each has two seeds.
 
-settings = [
-    dict(
-        words=words,
-        hidden=hidden,
-        layers=3,
-        hyperparameters=Hyperparameters(
-            epochs=epochs if full else 1,
-            learning_rate=best_rate,
-            batch_size=best_batch,
-            seed=seed,
-        ),
-    )
-    for words, hidden, epochs in (("large", 64, 20), ("large", 32, 14), ("small", 64, 20))
-    for seed in (0, 1)
-]
-runs = translators(settings)
-handout = four_runs() if full else four_runs(epochs=3)
+runs, handout = tuned_runs(), four_runs()
 
 
 def median(of_seeds, value):

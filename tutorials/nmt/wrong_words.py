@@ -23,7 +23,7 @@ from a3.translation.pig_latin import kind, moved_letters, pig_latin, small_words
 from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"
-runs = one_or_two_stacks() if full else one_or_two_stacks(seeds=(0,), epochs=2)
+runs = one_or_two_stacks()
 
 outcomes = []
 for stacks, of_seeds in runs.items():
