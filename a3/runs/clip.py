@@ -143,12 +143,12 @@ def _runs(settings: Iterable[SmallClip]) -> list[dict[str, Any]]:
 
 def _seconds(run: dict[str, Any]) -> float:
     settings = run["settings"]
-    pixels = 4 * settings.batch_size * settings.image_size**2  # in each pair of images, both artists
-    return settings.steps * 1.3e-7 * pixels
+    return settings.steps * 1e-6 * settings.batch_size * settings.image_size**2
 
 
 def _experiment(pages: str, settings: Iterable[SmallClip]) -> Experiment:
-    names, runs = tuple(f"tutorials/clip/{page}" for page in pages.split()), partial(_runs, settings)
+    names = tuple(f"tutorials/clip/{page}" for page in pages.split())
+    runs = partial(_runs, settings)
     return Experiment(names, train_small_clip, runs, runs, _seconds)
 
 

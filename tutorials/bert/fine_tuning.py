@@ -29,6 +29,7 @@ full = profile() == "full"
 found = checkpoint("MathBERT")  # says which it is
 of_minilm = full and found.name == "MiniLM"  # what is claimed of this model alone
 runs = fine_tuned("fine-tuning")
+seeds = [run.seed for run in runs["full"]]
 majority = np.median([run.scores(splits(run.seed)[1]).majority for run in runs["full"]])
 
 figure, (left, right) = figures.subplots(

@@ -28,7 +28,7 @@ from a3.runs.clip import EXPERIMENTS, as_clip
 
 full = profile() == "full"
 recipe = SmallClip()
-runs = EXPERIMENTS["small CLIP"].results()
+runs = EXPERIMENTS["small CLIP"].results()[:2]
 model = as_clip(recipe, runs[0]).model
 
 figure, (left, right) = figures.subplots(
@@ -40,7 +40,7 @@ steps = np.arange(1, len(runs[0]["loss"]) + 1)
 mean_of = max(1, len(steps) // 40)  # steps a point
 at = steps[: len(steps) // mean_of * mean_of].reshape(-1, mean_of).mean(axis=1)
 losses = [np.reshape(run["loss"][: len(at) * mean_of], (-1, mean_of)).mean(1) for run in runs]
-figures.band(left, at, losses, "three seeds")
+figures.band(left, at, losses, "two seeds")
 nothing, least = np.log(4 * recipe.batch_size - 1), np.log(3)
 for line in (nothing, least):
     left.axhline(line, color="grey", lw=1, ls="--" if line == least else "-")
