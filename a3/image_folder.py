@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from a3.clip import Clip
-from a3.saved_runs import CheckpointError, load, save
+from a3.saved_runs import CheckpointError, kept, save
 from a3.sweeps import cache_folder
 
 __all__ = ["Folder", "encode_folder", "find_images", "open_image"]
@@ -130,7 +130,7 @@ def encode_folder(clip: Clip, paths: Sequence[Path], *, progress: bool = True) -
         If the kept features are damaged (they are made again) or cannot be written.
     """
     file = cache_folder() / f"images-{_fingerprint(clip)}.pt"
-    known = _kept(file)
+    known = kept(file) or {}
     before, refused = len(known), {}
     digests: dict[Path, str] = {}
     waiting: dict[str, Image.Image] = {}
@@ -181,16 +181,6 @@ def _encoded(clip: Clip, images: dict[str, Image.Image]) -> dict[str, Tensor]:
         return {}
     features = clip.encode_image([*images.values()])
     return dict(zip(images, features.unbind(), strict=True))
-
-
-def _kept(file: Path) -> dict[str, Tensor]:
-    try:
-        return load(file)
-    except FileNotFoundError:
-        return {}
-    except CheckpointError as error:
-        warnings.warn(f"{error}. It is made again", RuntimeWarning, stacklevel=3)
-        return {}
 
 
 def _fingerprint(clip: Clip) -> str:

@@ -16,7 +16,7 @@ from a3.decoder_only import DecoderOnlyTransformer
 from a3.ensemble import Ensemble, StackedBatch
 from a3.pig_latin import norvig_words, small_words
 from a3.prompts import PromptBatch, Prompts
-from a3.saved_runs import SavedRun
+from a3.saved_runs import SavedRun, restore, state_of
 from a3.sweeps import run_all
 from a3.word_pairs import WordPairs, groups_of_like_length
 
@@ -210,24 +210,21 @@ class _Run:
             shape = (self.like.embedding.embedding_dim, self.like.params)
             self.rows.append([*shape, seed, point, flops, tokens, loss, seconds])
 
+    def parts(self) -> dict[str, Any]:
+        """What changes as it goes on and can restore itself."""
+        weights, generators = dict(self.ensemble.weights), self.generators
+        return {"weights": weights, "optimizer": self.optimizer, "generators": generators}
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds."""
-        return {
-            "weights": {name: weight.detach() for name, weight in self.ensemble.weights.items()},
-            "optimizer": self.optimizer.state_dict(),
-            "generators": [generator.get_state() for generator in self.generators],
+        return state_of(**self.parts()) | {
             "spent": [self.epoch, self.rows, self.flops, self.tokens],
             "seconds": time.perf_counter() - self.started,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        with torch.no_grad():
-            for name, weight in self.ensemble.weights.items():
-                weight.copy_(state["weights"][name])
-        self.optimizer.load_state_dict(state["optimizer"])
-        for generator, drawn in zip(self.generators, state["generators"], strict=True):
-            generator.set_state(drawn)
+        restore(state, **self.parts())
         self.epoch, self.rows, self.flops, self.tokens = state["spent"]
         self.started = time.perf_counter() - state["seconds"]
 
