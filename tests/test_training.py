@@ -349,7 +349,7 @@ def no_space(*args, **options):
 
 def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(CheckpointError, match=r"cannot write .*run\.pt: .*[Cc]hoose another folder"):
+    with pytest.raises(CheckpointError, match=r"cannot write .*run\.pt: .*oose another folder"):
         fit(checkpoint=tmp_path / "file" / "run.pt")
 
 
