@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import threading
 import time
@@ -113,5 +114,7 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _cause(error: BaseException) -> str:
-    return str(error).strip().splitlines()[-1]
+def _cause(error: BrokenExecutor) -> str:
+    """The signal, which joblib names in braces."""
+    found = re.search(r"\{(.*)\}", str(error))
+    return found[1] if found else str(error)
