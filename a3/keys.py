@@ -19,7 +19,14 @@ from functools import cache, lru_cache, partial
 from importlib import metadata
 from importlib.machinery import PathFinder
 from pathlib import Path
-from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
+from types import (
+    EllipsisType,
+    FunctionType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+    UnionType,
+)
 from typing import Any
 
 __all__ = ["code_digest", "file_digest", "key"]
@@ -166,7 +173,8 @@ def _file(name: str) -> Path | None:
 
 
 def _installed(file: Path) -> bool:
-    folders = {*site.getsitepackages(), site.getusersitepackages(), *sysconfig.get_paths().values()}
+    paths = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    folders = {*site.getsitepackages(), site.getusersitepackages(), *paths}
     return any(file.is_relative_to(Path(folder).resolve()) for folder in folders)
 
 
@@ -307,7 +315,7 @@ def _describe(value: Any, home: str, seen: set[Any]) -> Any:
         return [describe(type(value)), value.name]
     if value is None or isinstance(value, str | int | float):
         return value
-    if isinstance(value, bytes | complex) or value is Ellipsis:
+    if isinstance(value, bytes | complex | EllipsisType | UnionType) or _is_typing(value):
         return [type(value).__name__, repr(value)]
     if isinstance(value, list | tuple | range):
         return [describe(item) for item in value]
@@ -340,6 +348,11 @@ def _describe(value: Any, home: str, seen: set[Any]) -> Any:
     seen.add(value)
     read = _describe_class if isinstance(value, type) else _describe_function
     return [name, *map(describe, read(value))]
+
+
+def _is_typing(value: Any) -> bool:
+    """Whether it is a type for annotations, such as ``Callable[[int], str]``."""
+    return type(value).__module__ == "typing"
 
 
 def _reached(name: str | None) -> str | None:

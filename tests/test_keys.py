@@ -18,7 +18,7 @@ SCRIPT = '''
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache, partial
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 from pathlib import Path
 import numpy as np
 from torch import nn
@@ -56,6 +56,8 @@ class Fields:
 class Colour(Enum):
     RED = 1
 
+Number, Made = int | None, Callable[[int], str]
+
 class Pair(NamedTuple):
     length: int = 8
 
@@ -82,7 +84,7 @@ closed = make(20)
 
 def run(seed, width: int = 32, *, depth=4):
     """One run."""
-    others = [Fields, Colour.RED, Pair(), part, add]
+    others = [Fields, Colour.RED, Pair(), part, add, Number, Made]
     # a comment
     from a3.translation import EncoderDecoder
     pairs = WordPairs(["team"])
@@ -146,6 +148,8 @@ def test_comments_docstrings_layout_and_what_is_not_named_change_no_key(old, new
         ("start: int = 3", "start: int = 4"),
         ("field(default_factory=list)", "field(default_factory=dict)"),
         ("RED = 1", "RED = 2"),
+        ("int | None", "float | None"),
+        ("Callable[[int], str]", "Callable[[int], int]"),
         ("length: int = 8", "length: int = 9"),
         ("partial(helper, 3)", "partial(helper, 4)"),
         ("lambda x: x + 1", "lambda x: x + 2"),
