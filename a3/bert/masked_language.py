@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from transformers import BertConfig, BertForMaskedLM
 
 from a3.bert.vocabulary import CLS, MASK, PAD, SEP, SPECIAL, Vocabulary
-from a3.lab.saved_runs import SavedRun
+from a3.lab.saved_runs import SavedRun, restore, state_of
 
 __all__ = ["Pretraining", "batches", "bert_config", "mask", "pretrain"]
 
@@ -239,12 +239,13 @@ class _Run:
         self.optimizer.step()
         self.losses.append(loss.item())
 
+    def parts(self) -> dict[str, Any]:
+        """What changes as it goes on and can restore itself."""
+        return {"model": self.model, "optimizer": self.optimizer, "generator": self.generator}
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds."""
-        return {
-            "weights": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "generator": self.generator.get_state(),
+        return state_of(**self.parts()) | {
             "batches": self.batches,
             "losses": self.losses,
             "seconds": time.perf_counter() - self.started,
@@ -252,8 +253,6 @@ class _Run:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        self.model.load_state_dict(state["weights"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"])
+        restore(state, **self.parts())
         self.batches, self.losses = state["batches"], state["losses"]
         self.started = time.perf_counter() - state["seconds"]

@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 
 from a3.lab.environment import cache_folder
 from a3.lab.keys import key
-from a3.lab.saved_runs import CheckpointError, load, save
+from a3.lab.saved_runs import CheckpointError, kept, save
 
 __all__ = ["ARTISTS", "CREDITS", "Concept", "Emoji", "caption_parts", "draw_caption", "load_emoji"]
 
@@ -105,26 +105,20 @@ def load_emoji(size: int = 64, *, progress: bool = True) -> Emoji:
     if size < 1:
         raise ValueError(f"size must be at least 1, got {size}")
     path = cache_folder() / f"{key(_draw_all, {'size': size})}.pt"
-    try:
-        kept = load(path)
-    except FileNotFoundError:
-        kept = None
-    except CheckpointError as error:
-        warnings.warn(f"{error}. It is made again", RuntimeWarning, stacklevel=2)
-        kept = None
-    if kept is None:
+    drawn = kept(path)
+    if drawn is None:
         concepts, images, outlined = _draw_all(size, progress)
         concepts = [asdict(concept) for concept in concepts]
-        kept = {"concepts": concepts, "images": images, "outlined": outlined}
+        drawn = {"concepts": concepts, "images": images, "outlined": outlined}
         try:
-            save(kept, path)
+            save(drawn, path)
         except CheckpointError as error:
             warnings.warn(str(error), RuntimeWarning, stacklevel=2)
     concepts = (
         Concept(**c | {"aliases": tuple(c["aliases"]), "keywords": tuple(c["keywords"])})
-        for c in kept["concepts"]
+        for c in drawn["concepts"]
     )
-    return Emoji(tuple(concepts), kept["images"], kept["outlined"])
+    return Emoji(tuple(concepts), drawn["images"], drawn["outlined"])
 
 
 def draw_caption(concept: Concept, generator: torch.Generator) -> str:

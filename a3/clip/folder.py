@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from a3.clip.model import Clip
 from a3.lab.environment import cache_folder
-from a3.lab.saved_runs import CheckpointError, load, save
+from a3.lab.saved_runs import CheckpointError, kept, save
 
 __all__ = ["Folder", "encode_folder", "find_images", "open_image"]
 
@@ -130,7 +130,7 @@ def encode_folder(clip: Clip, paths: Sequence[Path], *, progress: bool = True) -
         If the kept features are damaged (they are made again) or cannot be written.
     """
     file = cache_folder() / f"images-{_fingerprint(clip)}.pt"
-    known = _kept(file)
+    known = kept(file) or {}
     before, refused = len(known), {}
     digests: dict[Path, str] = {}
     waiting: dict[str, Image.Image] = {}
@@ -181,16 +181,6 @@ def _encoded(clip: Clip, images: dict[str, Image.Image]) -> dict[str, Tensor]:
         return {}
     features = clip.encode_image([*images.values()])
     return dict(zip(images, features.unbind(), strict=True))
-
-
-def _kept(file: Path) -> dict[str, Tensor]:
-    try:
-        return load(file)
-    except FileNotFoundError:
-        return {}
-    except CheckpointError as error:
-        warnings.warn(f"{error}. It is made again", RuntimeWarning, stacklevel=3)
-        return {}
 
 
 def _fingerprint(clip: Clip) -> str:

@@ -17,7 +17,7 @@ from a3.clip.emoji import Emoji, caption_parts, draw_caption, load_emoji
 from a3.clip.emoji_split import split, validation_split
 from a3.clip.small import EMBEDDING_STD, SmallClip, build, give_word_vectors, normalised
 from a3.clip.tokens import Vocabulary
-from a3.lab.saved_runs import SavedRun
+from a3.lab.saved_runs import SavedRun, restore, state_of
 
 __all__ = ["parameter_groups", "train_small_clip"]
 
@@ -179,12 +179,13 @@ class _Run:
         self.losses.append(loss.item())
         self.scales.append(self.model.logit_scale.exp().item())
 
+    def parts(self) -> dict[str, Any]:
+        """What changes as it goes on and can restore itself."""
+        return {"model": self.model, "optimizer": self.optimizer, "generator": self.generator}
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds."""
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "generator": self.generator.get_state(),
+        return state_of(**self.parts()) | {
             "losses": self.losses,
             "scales": self.scales,
             "seconds": time.perf_counter() - self.started,
@@ -192,9 +193,7 @@ class _Run:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"])
+        restore(state, **self.parts())
         self.losses, self.scales = state["losses"], state["scales"]
         self.started = time.perf_counter() - state["seconds"]
 

@@ -32,7 +32,7 @@ def profile() -> str:
 
 def cache_folder() -> Path:
     """Where results are kept: the environment variable A3_CACHE, else ``~/.cache/a3``."""
-    return Path(os.environ.get("A3_CACHE") or Path.home() / ".cache" / "a3")
+    return Path(os.environ.get("A3_CACHE") or "~/.cache/a3").expanduser()
 
 
 @cache

@@ -5,17 +5,21 @@ A :class:`SavedRun` is such a file for a run on its way: if that is stopped, the
 
 from __future__ import annotations
 
+import errno
+import io
 import os
-import tempfile
+import shutil
 import time
+import uuid
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-__all__ = ["CheckpointError", "SavedRun", "load", "save"]
+__all__ = ["CheckpointError", "SavedRun", "kept", "load", "restore", "save", "state_of"]
 
 _SECONDS = 20.0  # from one checkpoint to the next, at least
 
@@ -50,7 +54,10 @@ class SavedRun:
         """
         if self.path is None or not self.path.exists():
             return None
-        state = load(self.path)
+        try:
+            state = load(self.path)
+        except CheckpointError as error:
+            raise CheckpointError(f"{error}; delete it to start again") from error
         if state.get("run") != self.identity:
             raise CheckpointError(
                 f"{self.path} belongs to another run: it has {state.get('run')}, this one has "
@@ -70,8 +77,27 @@ class SavedRun:
             self.write(state())
 
 
+def state_of(**parts: Any) -> dict[str, Any]:
+    """What a checkpoint holds of the parts of a run, for :func:`restore`.
+
+    Parameters
+    ----------
+    **parts
+        Modules, optimizers, generators, tensors; lists and dicts of them.
+    """
+    return {name: _state(part) for name, part in parts.items()}
+
+
+def restore(state: dict[str, Any], **parts: Any) -> None:
+    """Bring the parts of a run, made as at its start, to where :func:`state_of` found them."""
+    for name, part in parts.items():
+        _restore(part, state[name])
+
+
 def save(state: dict, path: str | Path) -> None:
     """Write tensors and plain values to ``path``, whole or not at all.
+
+    Who may read the file is as the umask says.
 
     Raises
     ------
@@ -79,21 +105,24 @@ def save(state: dict, path: str | Path) -> None:
         If the file cannot be written; one already there is left as it was.
     """
     path = Path(path)
-    temporary = None
+    content = io.BytesIO()  # torch does not say why it could not write to a file
+    torch.save(state, content)
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-            temporary = file.name
-            torch.save(state, file)
+        with temporary.open("xb") as file:
+            file.write(content.getbuffer())
         os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+    except OSError as error:
         raise CheckpointError(
-            f"cannot write {path}: {error}. Free some space or choose another folder "
+            f"cannot write {path}: {_reason(error, path.parent)} another folder "
             "(the environment variable A3_CACHE for cached results)"
         ) from error
     finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        try:
+            temporary.unlink(missing_ok=True)
+        except OSError:  # there is no such folder
+            pass
 
 
 def load(path: str | Path) -> dict:
@@ -101,6 +130,8 @@ def load(path: str | Path) -> dict:
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     CheckpointError
         If the file is damaged or is not such a file.
     """
@@ -112,8 +143,59 @@ def load(path: str | Path) -> dict:
     except Exception as error:  # a damaged file makes torch raise many kinds of error
         raise CheckpointError(
             f"cannot read {path}: the file is damaged or is not a checkpoint "
-            f"({type(error).__name__}); delete it to start again"
+            f"({type(error).__name__})"
         ) from error
     if not isinstance(state, dict):
         raise CheckpointError(f"cannot read {path}: expected a dict, found {type(state).__name__}")
     return state
+
+
+def kept(path: str | Path) -> dict | None:
+    """What is stored at ``path``, or None if there is nothing that can be read.
+
+    Warns
+    -----
+    RuntimeWarning
+        If the file is damaged. Who asks makes it again.
+    """
+    try:
+        return load(path)
+    except FileNotFoundError:
+        return None
+    except CheckpointError as error:
+        warnings.warn(f"{error}; it is made again", RuntimeWarning, stacklevel=3)
+        return None
+
+
+def _state(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_state(each) for each in part]
+    if isinstance(part, dict):
+        return {name: _state(each) for name, each in part.items()}
+    if isinstance(part, torch.Generator):
+        return part.get_state()
+    return part.detach() if isinstance(part, Tensor) else part.state_dict()
+
+
+def _restore(part: Any, state: Any) -> None:
+    if isinstance(part, list):
+        for each, own in zip(part, state, strict=True):
+            _restore(each, own)
+    elif isinstance(part, dict):
+        for name, each in part.items():
+            _restore(each, state[name])
+    elif isinstance(part, torch.Generator):
+        part.set_state(state)
+    elif isinstance(part, Tensor):
+        part.detach().copy_(state)
+    else:
+        part.load_state_dict(state)
+
+
+def _reason(error: OSError, folder: Path) -> str:
+    """Why a file could not be written, and what to do but for the last words."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error.strerror or error}. Choose"
+    space = shutil.disk_usage(folder)
+    megabytes = f"{space.free / 1e6:,.1f} of {space.total / 1e6:,.1f} MB"
+    return f"the disk is full, {folder} has {megabytes} left. Free some space or choose"

@@ -3,22 +3,60 @@
 from __future__ import annotations
 
 import inspect
-import os
+import json
+import platform
+import tempfile
+import time
 import warnings
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, nullcontext, suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import joblib
 import torch
 from tqdm.auto import tqdm
 
+from a3.lab.claims import claim
 from a3.lab.environment import cache_folder
 from a3.lab.keys import key
-from a3.lab.saved_runs import CheckpointError, load, save
+from a3.lab.saved_runs import CheckpointError, kept, load, save
+from a3.lab.worker_processes import call_in_processes
 
-__all__ = ["run_all"]
+__all__ = ["about", "result_path", "run_all", "run_calls"]
+
+_CLAIMED = "another sweep is making it"
+
+
+def result_path(function: Callable[..., dict], setting: dict[str, Any]) -> Path:
+    """Where the result of a run is kept, if it is."""
+    return cache_folder() / f"{key(function, setting)}.pt"
+
+
+def about(path: Path) -> dict[str, Any]:
+    """How a kept result was made.
+
+    Parameters
+    ----------
+    path : Path
+        As :func:`result_path` gives it.
+
+    Returns
+    -------
+    dict
+        ``seconds`` that the run took, those before it was stopped included, as far as they are
+        known; ``date``, ``processor``, ``python``, ``torch``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    CheckpointError
+        If it is damaged.
+    """
+    state = load(path)
+    return {"seconds": state["seconds"], **state["made"]}
 
 
 def run_all(
@@ -44,7 +82,7 @@ def run_all(
         Keyword arguments of each run: plain values, dataclasses of them, or paths
         (whose contents count). List the longest runs first.
     workers : int
-        Processes on this machine; -1 for one a core.
+        Processes on this machine; -1 for one a core. A single one is this process.
     progress : bool
         Whether to draw a bar over the runs.
 
@@ -56,7 +94,7 @@ def run_all(
     Raises
     ------
     RuntimeError
-        If a run failed; what the others gave is kept. The message names each.
+        If a run failed, or was killed twice; what the others gave is kept. The message names each.
     TypeError
         If no key can be made of a setting or of something that ``function`` names.
 
@@ -65,86 +103,200 @@ def run_all(
     RuntimeWarning
         If a kept result is damaged (it is made again) or cannot be written.
     """
-    settings = list(settings)
-    folder = cache_folder()
-    paths = [folder / f"{key(function, each)}.pt" for each in settings]
-    results = [_kept(path) for path in paths]
+    calls = ((function, setting) for setting in settings)
+    return run_calls(calls, workers=workers, progress=progress)
+
+
+def run_calls(
+    calls: Iterable[tuple[Callable[..., dict], dict[str, Any]]],
+    *,
+    workers: int = -1,
+    minutes: float | None = None,
+    seconds: Sequence[float] | None = None,
+    progress: bool = True,
+) -> list[dict | None]:
+    """Make calls of several functions as :func:`run_all` makes those of one, all side by side.
+
+    Whatever ends it early, an interrupt too, what is finished is kept, and what is not goes on
+    from its checkpoint the next time. What another sweep is making is waited for, last of all.
+
+    Parameters
+    ----------
+    calls : iterable of (callable, dict)
+        Functions and keyword arguments; begun in this order, so list the longest first.
+    workers, progress
+        As for :func:`run_all`.
+    minutes : float, optional
+        Stop after so long. Runs on other machines are not stopped; no more of them begin.
+    seconds : sequence of float, optional
+        What each call may take, for a bar that shows the time left.
+
+    Returns
+    -------
+    list of (dict or None)
+        In the order of ``calls``; None if there was no time for it.
+
+    Raises
+    ------
+    RuntimeError, TypeError
+        As for :func:`run_all`.
+    """
+    calls = list(calls)
+    paths = [result_path(*call) for call in calls]
+    results = [_result(path) for path in paths]
     missing = [i for i, result in enumerate(results) if result is None]
+    _tidy([path for path, result in zip(paths, results, strict=True) if result is not None])
     if not missing:
         return results
+    folder = cache_folder()
     if not _writable(folder):
         warnings.warn(
             f"cannot write to {folder}: results will not be kept. Set A3_CACHE to another folder",
             RuntimeWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-        paths = [None] * len(settings)
-    jobs = (joblib.delayed(_run)(function, settings[i], paths[i], i) for i in missing)
-    failed, unsaved = [], []
-    with nullcontext() if _elsewhere() else _here(workers):
-        backend, _ = joblib.parallel.get_active_backend()
-        order = "generator_unordered" if backend.supports_return_generator else "list"
-        done = joblib.Parallel(return_as=order)(jobs)
-        hidden = {} if progress else {"disable": True}  # else as TQDM_DISABLE says
-        for i, result, error in tqdm(done, "runs", total=len(missing), leave=False, **hidden):
-            results[i] = result
-            if error:
-                (failed if result is None else unsaved).append(f"{settings[i]}: {error}")
+        paths = [None] * len(calls)
+    until = None if minutes is None else time.time() + 60 * minutes
+    jobs = [(i, *calls[i], paths[i], until, False) for i in missing]
+    weights = [1] * len(calls) if seconds is None else seconds
+    failed, unsaved, claimed = [], [], []
+    hidden = {} if progress else {"disable": True}  # else as TQDM_DISABLE says
+    total = sum(weights[i] for i in missing)
+    with tqdm(desc="runs", total=total, leave=False, **hidden) as bar:
+        while jobs:
+            with closing(_finished(jobs, workers, until)) as finished:
+                for i, result, error in finished:
+                    results[i] = result
+                    if error == _CLAIMED:
+                        claimed.append((i, *calls[i], paths[i], until, True))
+                        continue
+                    bar.update(weights[i])
+                    if error:
+                        (failed if result is None else unsaved).append(f"{calls[i][1]}: {error}")
+            jobs, claimed = claimed, []
     if unsaved:
-        warnings.warn("\n".join(["not kept:", *unsaved]), RuntimeWarning, stacklevel=2)
+        warnings.warn("\n".join(["not kept:", *unsaved]), RuntimeWarning, stacklevel=3)
     if failed:
         summary = f"{len(failed)} of {len(missing)} runs failed, the others are kept:"
         raise RuntimeError("\n".join([summary, *failed]))
     return results
 
 
-def _elsewhere() -> bool:
-    """Whether the caller has chosen a backend of joblib other than processes of this machine."""
-    return type(joblib.parallel.get_active_backend()[0]).__name__ != "LokyBackend"
-
-
-def _here(workers: int) -> joblib.parallel_config:
-    return joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=1)
+def _finished(
+    jobs: list[tuple], workers: int, until: float | None
+) -> Iterator[tuple[int, dict | None, str]]:
+    """Arguments of :func:`_run` to what it returns, as it comes."""
+    backend, _ = joblib.parallel.get_active_backend()
+    here = type(backend).__name__ == "LokyBackend"  # the caller has not chosen another
+    processes = min(joblib.effective_n_jobs(workers), len(jobs)) if here else 0
+    if here and (processes > 1 or workers != 1 or until is not None):
+        for place, done, killed in call_in_processes(
+            _run, jobs, processes=max(1, processes), until=until
+        ):
+            yield (jobs[place][0], None, killed) if killed else done
+        return
+    with joblib.parallel_config("sequential") if here else nullcontext():
+        backend, _ = joblib.parallel.get_active_backend()
+        order = "generator_unordered" if backend.supports_return_generator else "list"
+        yield from joblib.Parallel(return_as=order)(joblib.delayed(_run)(*job) for job in jobs)
 
 
 def _run(
-    function: Callable[..., dict], setting: dict, path: Path | None, i: int
+    i: int,
+    function: Callable[..., dict],
+    setting: dict,
+    path: Path | None,
+    until: float | None,
+    wait: bool,
 ) -> tuple[int, dict | None, str]:
     """One run in a worker: its place, its result, and what went wrong."""
     torch.set_num_threads(1)
-    checkpoint = path and path.with_suffix(".checkpoint")
-    if checkpoint and _kept(checkpoint) is None:  # damaged, perhaps: start this run again
-        checkpoint.unlink(missing_ok=True)
-    takes_checkpoint = "checkpoint" in inspect.signature(function).parameters
-    try:
-        result = function(**setting, **({"checkpoint": checkpoint} if takes_checkpoint else {}))
-    except Exception as error:
-        return i, None, f"{type(error).__name__}: {error}"
-    try:
-        if path:
-            save(result, path)
+    if until is not None and time.time() > until:
+        return i, None, ""
+    if path is None:
+        return i, *_call(function, setting, None)
+    with claim(path.with_suffix(".lock"), wait=wait) as held:
+        if held is None:
+            return i, None, _CLAIMED
+        if (result := _result(path)) is not None:  # made by another sweep meanwhile
+            return i, result, ""
+        checkpoint = path.with_suffix(".checkpoint")
+        for file in path.parent.glob(f"{path.stem}.*.tmp"):  # of a process killed as it wrote
+            file.unlink(missing_ok=True)
+        if kept(checkpoint) is None:  # damaged, perhaps: start this run again
+            checkpoint.unlink(missing_ok=True)
+        begun, spent = time.time(), _spent(held, checkpoint)
+        with suppress(OSError):
+            held.truncate(0)
+            held.write(json.dumps([begun, spent]).encode())
+        result, error = _call(function, setting, checkpoint)
+        if error:
+            return i, None, error
+        try:
+            seconds = spent + time.time() - begun
+            save({"result": result, "seconds": seconds, "made": _circumstances()}, path)
             load(path)  # an error now, rather than every next time, if it holds other objects
             checkpoint.unlink(missing_ok=True)
-    except CheckpointError as error:
-        return i, result, str(error)
+        except CheckpointError as problem:
+            return i, result, str(problem)
     return i, result, ""
 
 
-def _kept(path: Path) -> dict | None:
-    """The result stored at ``path``, or None if there is none that can be read."""
+def _call(
+    function: Callable[..., dict], setting: dict, checkpoint: Path | None
+) -> tuple[dict | None, str]:
+    takes_checkpoint = "checkpoint" in inspect.signature(function).parameters
     try:
-        return load(path)
-    except FileNotFoundError:
+        return function(**setting, **({"checkpoint": checkpoint} if takes_checkpoint else {})), ""
+    except Exception as error:
+        return None, f"{type(error).__name__}: {error}"
+
+
+def _spent(held: IO[bytes], checkpoint: Path) -> float:
+    """Seconds that led to a checkpoint: those noted in the file of the claim, and till it was."""
+    held.seek(0)
+    try:
+        begun, spent = json.loads(held.read())
+        return spent + max(0.0, checkpoint.stat().st_mtime - begun)
+    except (ValueError, OSError):  # there is none
+        return 0.0
+
+
+def _circumstances() -> dict[str, str]:
+    processor = platform.processor() or platform.machine()
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "processor": f"{processor} {torch.backends.cpu.get_cpu_capability()}",
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+    }
+
+
+def _result(path: Path) -> dict | None:
+    state = kept(path)
+    if state is None:  # damaged, perhaps
+        with suppress(OSError):
+            path.unlink()
         return None
-    except CheckpointError as error:
-        warnings.warn(f"{error}. It is made again", RuntimeWarning, stacklevel=3)
-        return None
+    return state.get("result")
+
+
+def _tidy(paths: list[Path]) -> None:
+    """Delete what processes left that were killed when their results were already kept."""
+    done = {path.stem for path in paths}
+    with suppress(OSError):
+        for file in [*cache_folder().iterdir()]:
+            stem = file.name.partition(".")[0]
+            if stem in done and file.suffix in (".tmp", ".lock", ".checkpoint"):
+                with claim(file.with_name(f"{stem}.lock")) as held:
+                    if held:
+                        file.unlink(missing_ok=True)
 
 
 def _writable(folder: Path) -> bool:
     try:
-        save({}, folder / f".probe-{os.getpid()}")
-        (folder / f".probe-{os.getpid()}").unlink()
-    except (CheckpointError, OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
         return False
     return True

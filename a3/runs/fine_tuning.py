@@ -113,10 +113,10 @@ def run_arm(weights: Path, arm: str, settings: FineTuning) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If there is no such arm.
+        If its name begins otherwise.
     """
-    if arm not in RECIPES:
-        raise ValueError(f"arm must be one of {[*RECIPES]}, got {arm!r}")
+    if arm.partition(" ")[0].rstrip(",") not in ("full", "random", "frozen"):
+        raise ValueError(f"arm must begin with 'full', 'random' or 'frozen', got {arm!r}")
     seed, folder = settings.seed, Path(weights).parent
     model, tokenizer = load_classifier(folder, seed=seed, pretrained=arm != "random")
     every = encode(tokenizer, verbal_arithmetic())

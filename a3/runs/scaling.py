@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from a3.lab.experiments import Experiment
-from a3.lab.saved_runs import SavedRun
+from a3.lab.saved_runs import SavedRun, restore, state_of
 from a3.translation.decoder_only import DecoderOnlyTransformer
 from a3.translation.pig_latin import norvig_words, small_words
 from a3.translation.prompts import PromptBatch, Prompts
@@ -238,24 +238,21 @@ class _Run:
             shape = (self.like.embedding.embedding_dim, self.like.params)
             self.rows.append([*shape, seed, point, flops, tokens, loss, seconds])
 
+    def parts(self) -> dict[str, Any]:
+        """What changes as it goes on and can restore itself."""
+        weights, generators = dict(self.ensemble.weights), self.generators
+        return {"weights": weights, "optimizer": self.optimizer, "generators": generators}
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds."""
-        return {
-            "weights": {name: weight.detach() for name, weight in self.ensemble.weights.items()},
-            "optimizer": self.optimizer.state_dict(),
-            "generators": [generator.get_state() for generator in self.generators],
+        return state_of(**self.parts()) | {
             "spent": [self.epoch, self.rows, self.flops, self.tokens],
             "seconds": time.perf_counter() - self.started,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        with torch.no_grad():
-            for name, weight in self.ensemble.weights.items():
-                weight.copy_(state["weights"][name])
-        self.optimizer.load_state_dict(state["optimizer"])
-        for generator, drawn in zip(self.generators, state["generators"], strict=True):
-            generator.set_state(drawn)
+        restore(state, **self.parts())
         self.epoch, self.rows, self.flops, self.tokens = state["spent"]
         self.started = time.perf_counter() - state["seconds"]
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from a3.lab.saved_runs import SavedRun
+from a3.lab.saved_runs import SavedRun, restore, state_of
 
 __all__ = ["Data", "History", "Hyperparameters", "Model", "evaluate", "train"]
 
@@ -141,13 +141,13 @@ def train(
     history, best = History(), deepcopy(model.state_dict())
     epoch_flops = 3 * model.flops(train_data)  # a backward pass costs two forward passes
     identity = asdict(hp) | {"initial weights": _fingerprint(model)}
-    identity |= {"tokens": [train_data.tokens, valid_data.tokens]}
+    if checkpoint is not None:
+        identity |= {"data": [_digest(train_data), _digest(valid_data)]}
 
+    parts = {"model": model, "optimizer": optimizer, "generator": generator}
     saved = SavedRun(checkpoint, identity)
     if state := saved.read():
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        generator.set_state(state["generator"])
+        restore(state, **parts)
         history, best = History(**state["history"]), state["best"]
 
     spent, started = (history.seconds or [0.0])[-1], time.perf_counter()
@@ -179,15 +179,7 @@ def train(
         history.flops.append((epoch + 1) * epoch_flops)
         history.seconds.append(spent + time.perf_counter() - started)
         bar.set_postfix(validation=f"{valid_loss:.3f}", best=f"{history.best_loss:.3f}")
-        saved.write(
-            {
-                "model": model.state_dict(),
-                "best": best,
-                "optimizer": optimizer.state_dict(),
-                "generator": generator.get_state(),
-                "history": asdict(history),
-            }
-        )
+        saved.write({**state_of(**parts), "best": best, "history": asdict(history)})
     model.load_state_dict(best)
     return history
 
@@ -223,3 +215,26 @@ def _device(name: str) -> str:
 def _fingerprint(model: nn.Module) -> str:
     weights = torch.cat([p.detach().flatten().cpu() for p in model.parameters()])
     return hashlib.sha256(weights.numpy().tobytes()).hexdigest()[:16]
+
+
+def _digest(data: Data) -> str:
+    """A digest of all that one pass over the data yields, in order."""
+    digest = hashlib.sha256()
+    for batch in data.batches(256):
+        for content in _contents(batch):
+            digest.update(content)
+    return digest.hexdigest()[:16]
+
+
+def _contents(batch: Any) -> Iterator[bytes]:
+    """The tensors and plain values of a batch, as bytes."""
+    if isinstance(batch, Tensor):
+        yield repr(tuple(batch.shape)).encode()
+        yield batch.detach().cpu().contiguous().numpy().tobytes()
+    elif isinstance(batch, list | tuple):
+        for part in batch:
+            yield from _contents(part)
+    elif isinstance(batch, dict) or hasattr(batch, "__dict__"):
+        yield from _contents([*(batch if isinstance(batch, dict) else vars(batch)).items()])
+    else:
+        yield repr(batch).encode()

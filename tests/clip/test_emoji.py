@@ -97,7 +97,7 @@ def test_a_drawing_with_outlines_is_a_drawing_of_strokes_with_room_for_them():
 
 def test_images_are_drawn_once(a_few, monkeypatch):
     first = load_emoji(16, progress=False)
-    monkeypatch.setattr("a3.clip.emoji.load", spy := Spy(a3.clip.emoji.load))
+    monkeypatch.setattr("a3.clip.emoji.kept", spy := Spy(a3.clip.emoji.kept))
     again = load_emoji(16, progress=False)
     assert again.concepts == first.concepts and torch.equal(again.images, first.images)
     assert spy.calls == 1
@@ -117,7 +117,7 @@ def test_a_damaged_cache_is_made_again(a_few, tmp_path):
     first = load_emoji(16, progress=False)
     (file,) = tmp_path.glob("*.pt")
     file.write_bytes(file.read_bytes()[:1_000])
-    with pytest.warns(RuntimeWarning, match="cannot read .* It is made again"):
+    with pytest.warns(RuntimeWarning, match="cannot read .* it is made again"):
         again = load_emoji(16, progress=False)
     assert torch.equal(again.images, first.images)
 

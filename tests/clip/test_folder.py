@@ -203,7 +203,7 @@ def test_kept_features_that_are_damaged_are_made_again(folder, cache):
     first = encode_folder(few_clip(), find_images(folder), progress=False)
     (file,) = cache.glob("images-*.pt")
     file.write_bytes(file.read_bytes()[:100])
-    with pytest.warns(RuntimeWarning, match="It is made again"):
+    with pytest.warns(RuntimeWarning, match="it is made again"):
         again = encode_folder(few_clip(), find_images(folder), progress=False)
     torch.testing.assert_close(again.features, first.features)
 

@@ -1,10 +1,11 @@
-import functools
 import json
+import linecache
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from a3.lab.keys import code_digest, key
 from a3.translation.training import Hyperparameters
 
 SCRIPT = '''
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cache, partial
+from typing import Callable, NamedTuple
 from pathlib import Path
 import numpy as np
 from torch import nn
@@ -32,11 +35,33 @@ unused = 1
 class Positions(nn.Module):
     """No positions."""
     scale = 2
+    colours = ["red"]
+    weights = {"a": 1}
+    class Within:
+        wide = 5
+    @property
+    def less(self):
+        return self.scale - 1
     def forward(self, x):
         return self.double(x)
     @staticmethod
     def double(x):
         return 2 * x
+
+@dataclass(frozen=True)
+class Fields:
+    start: int = 3
+    more: list = field(default_factory=list)
+
+class Colour(Enum):
+    RED = 1
+
+Number, Made = int | None, Callable[[int], str]
+
+class Pair(NamedTuple):
+    length: int = 8
+
+add, keep = lambda x: x + 1, lambda x: x * 7
 
 @cache
 def cached(n):
@@ -48,6 +73,8 @@ def deeper(n):
 def helper(n):
     return deeper(n)
 
+part = partial(helper, 3)
+
 def make(offset):
     def closed(seed):
         return {"y": seed + offset}
@@ -55,8 +82,9 @@ def make(offset):
 
 closed = make(20)
 
-def run(seed, width=32, *, depth=4):
+def run(seed, width: int = 32, *, depth=4):
     """One run."""
+    others = [Fields, Colour.RED, Pair(), part, add, Number, Made]
     # a comment
     from a3.translation.encoder_decoder import EncoderDecoder
     pairs = WordPairs(["team"])
@@ -67,8 +95,11 @@ def run(seed, width=32, *, depth=4):
 
 
 def function(source=SCRIPT, name="run"):
-    namespace = {"__name__": "script"}
-    exec(compile(source, "script", "exec"), namespace)
+    """From source that is found as that of a notebook's cell is."""
+    file = f"<cell {hash(source)}>"
+    linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
+    namespace = {"__name__": "__main__"}
+    exec(compile(source, file, "exec"), namespace)
     return namespace[name]
 
 
@@ -92,6 +123,8 @@ def test_the_key_is_the_same_each_time():
         ('    """No positions."""\n', '    """None at all."""\n'),
         ("unused = 1", "unused = 2"),
         ("LONGEST + helper(5) + ", "LONGEST + (\n  helper(5)) + "),
+        ("width: int = 32", "width: float = 32"),
+        ("lambda x: x * 7", "lambda x: x * 8"),
         ("\ndef make", "\n\n\n\ndef make"),
     ],
 )
@@ -106,8 +139,20 @@ def test_comments_docstrings_layout_and_what_is_not_named_change_no_key(old, new
         ("helper(5)", "deeper(5)"),
         ("range(3)", "range(4)"),  # within a comprehension
         ('"y"} and', '"z"} and'),
-        ("width=32", "width=64"),
+        ("width: int = 32", "width: int = 64"),
         ("depth=4", "depth=5"),
+        ('colours = ["red"]', 'colours = ["blue"]'),
+        ('weights = {"a": 1}', 'weights = {"a": 2}'),
+        ("return self.scale - 1", "return self.scale - 2"),
+        ("wide = 5", "wide = 6"),
+        ("start: int = 3", "start: int = 4"),
+        ("field(default_factory=list)", "field(default_factory=dict)"),
+        ("RED = 1", "RED = 2"),
+        ("int | None", "float | None"),
+        ("Callable[[int], str]", "Callable[[int], int]"),
+        ("length: int = 8", "length: int = 9"),
+        ("partial(helper, 3)", "partial(helper, 4)"),
+        ("lambda x: x + 1", "lambda x: x + 2"),
         ("LONGEST = 7", "LONGEST = 8"),
         ("HP = Hyperparameters(epochs=3)", "HP = Hyperparameters(epochs=4)"),
         ("Hyperparameters(epochs=50)", "Hyperparameters(epochs=51)"),
@@ -168,12 +213,15 @@ def test_a_path_counts_by_what_is_in_the_file(tmp_path):
 def test_versions_change_the_key(monkeypatch):
     first = key(function(), {})
     versions = a3.lab.keys._versions()
-    assert {"torch", "numpy", "wordsegment", "transformers", "python", "machine"} <= set(versions)
+    assert {"torch", "numpy", "wordsegment", "transformers", "scikit-learn", "scipy"} <= set(
+        versions
+    )
+    assert "python" not in versions and not any("+" in each for each in versions.values())
     monkeypatch.setattr(a3.lab.keys, "_versions", lambda: versions | {"torch": "1.0"})
     assert key(function(), {}) != first
 
 
-@pytest.mark.parametrize("value", [object(), np.zeros(3), functools.partial(int, "3")])
+@pytest.mark.parametrize("value", [object(), np.zeros(3), {"deep": [object()]}])
 def test_a_setting_that_is_not_a_plain_value_is_refused(value):
     with pytest.raises(TypeError, match="no key can be made of .*plain values"):
         key(function(), {"value": value})
@@ -202,8 +250,7 @@ def run(seed):
     return {"model": EncoderDecoder(seed=seed)}
 
 def keys():
-    a3.lab.keys._module_digest.cache_clear()
-    return [key(run, {}), code_digest("from a3.translation import encoder_decoder\\nx = 1")]
+    return [key(run, {}), code_digest("from a3.translation import EncoderDecoder\\nx = 1")]
 
 package, before, changed = Path(a3.__file__).parent, keys(), {}
 assert before == keys()
@@ -218,6 +265,20 @@ print(json.dumps(list(changed.values())))
 """
 
 
+def edited_copy(folder, edits, source=EDITS):
+    """Whether each edit of a copy of the package changes a function's key, and a page's digest."""
+    (folder / "edits.py").write_text(source)
+    done = subprocess.run(
+        [sys.executable, "edits.py", json.dumps(edits)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(folder)},
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 def test_the_code_of_a_module_that_is_named_or_that_it_imports_changes_the_key(tmp_path):
     shutil.copytree(Path(a3.lab.keys.__file__).parent, tmp_path / "a3")
     edits = [
@@ -229,12 +290,159 @@ def test_the_code_of_a_module_that_is_named_or_that_it_imports_changes_the_key(t
         ("figures.py", "0.25", "0.26"),  # not imported by it
         ("training.py", "= 0.99", "= 0.98"),
     ]
+    assert edited_copy(tmp_path, edits) == [[True] * 2] * 3 + [[False] * 2] * 4
+
+
+def test_an_edit_of_what_keeps_and_draws_results_changes_digests_of_pages_only(tmp_path):
+    shutil.copytree(Path(a3.lab.keys.__file__).parent, tmp_path / "a3")
+    (tmp_path / "a3" / "lab").mkdir()
+    (tmp_path / "a3" / "lab" / "__init__.py").touch()
+    (tmp_path / "a3" / "lab" / "runs.py").write_text("def run_all(f, x):\n    return [f(x)]\n")
+    translation = tmp_path / "a3" / "translation.py"
+    translation.write_text(translation.read_text() + "\nfrom a3.lab.runs import run_all\n")
+    source = EDITS.replace("seed)}", "seed), 'all': run_all}")
+    source = source.replace("import a3.lab.keys\n", "import a3.lab.keys\nfrom a3.lab.runs import run_all\n")
+    edits = [("lab/runs.py", "[f(x)]", "[f(x), 1]"), ("lab/__init__.py", "", "x = 1")]
+    assert edited_copy(tmp_path, edits, source) == [[False, True]] * 2
+
+
+def printed(command, folder):
+    """The last line that a programme prints."""
     done = subprocess.run(
-        [sys.executable, "-c", EDITS, json.dumps(edits)],
+        command,
         capture_output=True,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
-        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(a3.lab.keys.__file__).parents[1])},
+        cwd=folder,
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == [[True] * 2] * 3 + [[False] * 2] * 4
+    return done.stdout.splitlines()[-1]
+
+
+TUTORIAL = '''"""
+Title
+=====
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+from a3.lab.keys import key
+from steps import STEPS
+import steps
+
+# %%
+# Text.
+
+
+@dataclass
+class Recipe:
+    rate: float = 0.5
+
+colour = "red"
+
+# %%
+
+
+def run(seed):  # a comment
+    from a3.translation.word_pairs import WordPairs
+
+    return {"y": seed * STEPS, "pairs": WordPairs(["team"]), "z": steps.double(seed), "c": colour,
+            "r": Recipe()}
+
+# %%
+# More text.
+
+print(key(partial(run, 3), {"recipe": Recipe()}))
+'''
+
+AS_THE_GALLERY_DOES = """
+import ast, codeop, importlib.util, os, sys
+from sphinx_gallery.py_source_parser import split_code_and_text_blocks
+
+file = os.path.abspath(sys.argv[1])
+sys.path.insert(0, os.path.dirname(file))
+main = importlib.util.module_from_spec(importlib.util.spec_from_loader("__main__", None))
+compiler = codeop.Compile()
+for block in split_code_and_text_blocks(file)[1]:
+    if block.type == "code":
+        source = "\\n" * (block.lineno - 1) + block.content
+        tree = compile(source, file, "exec", compiler.flags | ast.PyCF_ONLY_AST, True)
+        sys.modules["__main__"] = main
+        exec(compiler(tree, file, "exec"), main.__dict__)
+"""
+
+AS_A_NOTEBOOK_DOES = """
+import sys
+from IPython.core.interactiveshell import InteractiveShell
+sys.path.insert(0, "")
+shell = InteractiveShell.instance()
+for cell in open(sys.argv[1]).read().split("# %%"):
+    shell.run_cell(cell).raise_error()
+"""
+
+
+@pytest.fixture
+def tutorial(tmp_path):
+    (tmp_path / "tutorial.py").write_text(TUTORIAL)
+    (tmp_path / "steps.py").write_text("STEPS = 3\n\ndef double(x):\n    return 2 * x\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("programme", "needs"),
+    [(AS_THE_GALLERY_DOES, "sphinx_gallery"), (AS_A_NOTEBOOK_DOES, "IPython")],
+    ids=["gallery", "notebook"],
+)
+def test_a_script_has_the_same_keys_wherever_it_runs(tutorial, programme, needs):
+    pytest.importorskip(needs)
+    alone = printed([sys.executable, "tutorial.py"], tutorial)
+    assert len(alone) == 32
+    assert printed([sys.executable, "-c", programme, "tutorial.py"], tutorial) == alone
+
+
+def test_a_module_beside_the_script_counts(tutorial):
+    def changed(old, new):
+        file = tutorial / "steps.py"
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+        now = printed([sys.executable, "tutorial.py"], tutorial)
+        file.write_text(text)
+        return now != before
+
+    before = printed([sys.executable, "tutorial.py"], tutorial)
+    assert changed("2 * x", "3 * x") and changed("STEPS = 3", "STEPS = 4")
+    assert not changed("\n\n", "\n\n# a comment\n\n")
+    (tutorial / "deeper.py").write_text("x = 1")
+    with (tutorial / "steps.py").open("a") as file:
+        file.write("from deeper import x\n")
+    before = printed([sys.executable, "tutorial.py"], tutorial)
+    (tutorial / "deeper.py").write_text("x = 2")
+    assert before != printed([sys.executable, "tutorial.py"], tutorial)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="Python keeps the source there")
+def test_a_function_without_source_is_refused(tmp_path):
+    code = """
+from a3.lab.keys import key
+def run(): return {}
+try:
+    key(run, {})
+except TypeError as error:
+    print(error)
+"""
+    said = printed([sys.executable, "-c", code], tmp_path)
+    assert "source cannot be found in <string>. Save it in a file" in said
+
+
+def test_a_module_that_is_no_file_is_refused(monkeypatch):
+    made = ModuleType("made_by_hand")
+    monkeypatch.setitem(sys.modules, "made_by_hand", made)
+    with pytest.raises(TypeError, match="no key can be made of the module made_by_hand"):
+        key(function("import made_by_hand\ndef run(): return made_by_hand.x"), {})
+
+
+def test_an_import_of_what_is_no_module_changes_no_digest():
+    assert len(code_digest("import no_such_module\nfrom a3.lab.keys import key, no_such_name")) == 32
+    assert code_digest("import numpy.no_such") != code_digest("import a3.translation.pig_latin as numpy")

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 import a3.lab.sweeps
 from a3.lab.environment import cache_folder, profile
 from a3.lab.saved_runs import CheckpointError, load, save
-from a3.lab.sweeps import run_all
+from a3.lab.sweeps import about, result_path, run_all, run_calls
 from a3.translation.encoder_decoder import EncoderDecoder
 from a3.translation.training import Hyperparameters, train
 from a3.translation.word_pairs import WordPairs
@@ -163,7 +164,7 @@ class Killed(WordPairs):
 
     def batches(self, batch_size, generator=None):
         yield from super().batches(batch_size, generator)
-        self.epoch = getattr(self, "epoch", 0) + 1
+        self.epoch = getattr(self, "epoch", 0) + (generator is not None)
         if self.epoch == 3 and self.alive.exists():
             self.alive.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
@@ -206,14 +207,14 @@ def assert_learnt(calls, cache):
 
 
 def test_a_killed_run_resumes_to_the_same_result(cache, calls, killed):
-    (checkpoint,) = cache.iterdir()
-    assert checkpoint.suffix == ".checkpoint"
+    checkpoint, lock = sorted(cache.iterdir())
+    assert (checkpoint.suffix, lock.suffix) == (".checkpoint", ".lock")
     assert len(load(checkpoint)["history"]["valid_loss"]) == 2
     assert_learnt(calls, cache)
 
 
 def test_a_killed_run_whose_checkpoint_is_damaged_starts_again(cache, calls, killed):
-    (checkpoint,) = cache.iterdir()
+    (checkpoint,) = cache.glob("*.checkpoint")
     checkpoint.write_bytes(checkpoint.read_bytes()[:1_000])
     with pytest.warns(
         RuntimeWarning, match="checkpoint: the file is damaged.*made again"
@@ -244,3 +245,149 @@ def test_the_cache_is_where_the_environment_says_or_in_the_home_folder(monkeypat
     monkeypatch.delenv("A3_CACHE")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder() == tmp_path / ".cache" / "a3"
+
+
+@pytest.mark.parametrize("value", ["", "~/kept"])
+def test_an_empty_cache_is_the_default_and_a_tilde_is_the_home_folder(monkeypatch, tmp_path, value):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("A3_CACHE", value)
+    assert cache_folder() == tmp_path / (value.removeprefix("~/") or ".cache/a3")
+
+
+def cube(x):
+    return {"y": x**3}
+
+
+def test_calls_of_several_functions_share_a_sweep(calls):
+    own = {"x": 3, "folder": str(calls)}
+    both = [(square, own), (cube, {"x": 2})]
+    assert [each["y"] for each in run_calls(both, seconds=[60, 1], progress=False)] == [9, 8]
+    assert run_all(cube, [{"x": 2}]) == [{"y": 8}] and result_path(cube, {"x": 2}).exists()
+    assert run_calls([(square, own)])[0]["y"] == 9 and count(calls) == 1
+
+
+def test_how_a_result_was_made_is_kept_with_it():
+    run_all(cube, [{"x": 2}], workers=1, progress=False)
+    made = about(result_path(cube, {"x": 2}))
+    assert 0 <= made["seconds"] < 60 and made["torch"] == torch.__version__
+    assert set(made) == {"seconds", "date", "processor", "python", "torch"}
+    with pytest.raises(FileNotFoundError):
+        about(result_path(cube, {"x": 5}))
+
+
+def test_what_a_process_left_that_was_killed_at_the_very_end_is_deleted(cache):
+    run_all(cube, [{"x": 2}, {"x": 3}], workers=1, progress=False)
+    path = result_path(cube, {"x": 2})
+    for suffix in (".lock", ".checkpoint", ".pt.0123.tmp"):
+        path.with_name(path.stem + suffix).touch()
+    other = cache / "another.checkpoint"
+    other.touch()
+    assert run_all(cube, [{"x": 2}]) == [{"y": 8}]
+    assert sorted(cache.iterdir()) == sorted([other, path, result_path(cube, {"x": 3})])
+
+
+def dies(x, folder, times):
+    """Kill the process in the first calls of a number of ``x``."""
+    square(x, folder)
+    if x == 2 and sum(name.startswith("2 ") for name in os.listdir(folder)) <= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"y": x * x}
+
+
+@pytest.mark.parametrize("workers", [2, -1])
+def test_a_run_whose_process_is_killed_is_tried_again(cache, calls, workers):
+    settings = [{"x": x, "folder": str(calls), "times": 1} for x in (2, 3, 4)]
+    results = run_all(dies, settings, workers=workers, progress=False)
+    assert [result["y"] for result in results] == [4, 9, 16] and count(calls) == 4
+    assert {path.suffix for path in cache.iterdir()} == {".pt"}
+
+
+def test_a_run_that_is_killed_twice_is_named_and_the_others_are_kept(calls):
+    settings = [{"x": x, "folder": str(calls), "times": 2} for x in (2, 3, 4)]
+    with pytest.raises(RuntimeError, match="1 of 3 runs failed.*\n.*'x': 2.*killed twice.*SIGKILL"):
+        run_all(dies, settings, workers=2, progress=False)
+    assert count(calls) == 4
+    assert [each["y"] for each in run_all(dies, settings[1:])] == [9, 16] and count(calls) == 4
+
+
+def slow(x, folder, seconds):
+    square(x, folder)
+    time.sleep(seconds)
+    Path(folder, f"end {x}").touch()
+    return {"y": x * x}
+
+
+def test_when_time_is_up_what_is_finished_is_kept(cache, calls):
+    def slow_calls(*seconds):
+        return [(slow, {"x": i, "folder": str(calls), "seconds": s}) for i, s in enumerate(seconds)]
+
+    run_calls([(cube, {"x": x}) for x in (1, 2)], workers=2)  # the processes are there
+    many = slow_calls(0, 0, 60, 60, 60)
+    begun = time.monotonic()
+    results = run_calls(many, workers=2, minutes=0.1, progress=False)
+    assert time.monotonic() - begun < 20
+    assert [each and each["y"] for each in results] == [0, 1, None, None, None]
+    started = count(calls)
+    assert run_calls(many[:2]) == results[:2] and count(calls) == started <= 6
+
+
+SLOW = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from test_sweeps import slow, run_all
+settings = [{"x": x, "folder": sys.argv[2], "seconds": float(sys.argv[3])} for x in range(4)]
+print([each["y"] for each in run_all(slow, settings, workers=2, progress=False)])
+"""
+
+
+def start(calls, seconds):
+    """A sweep of four slow runs in a process, and a session, of its own."""
+    command = [sys.executable, "-c", SLOW, os.path.dirname(__file__), str(calls), str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def await_calls(calls, number):
+    until = time.monotonic() + 60
+    while count(calls) < number:
+        assert time.monotonic() < until, "the sweep does not begin"
+        time.sleep(0.05)
+
+
+def alive(session):
+    """Processes of a session, but for those that are only to be collected."""
+    listed = subprocess.run(["ps", "-eo", "sess=,stat=,pid="], capture_output=True, text=True)
+    lines = [line.split() for line in listed.stdout.splitlines()]
+    return [pid for own, state, pid in lines if int(own) == session and state[0] != "Z"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("whole", [False, True], ids=["parent", "group"])
+def test_no_process_outlives_its_sweep(calls, number, whole):
+    sweep = start(calls, 600)
+    await_calls(calls, 2)
+    (os.killpg if whole else os.kill)(sweep.pid, number)
+    sweep.wait(20)
+    until = time.monotonic() + 10
+    while alive(sweep.pid) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert alive(sweep.pid) == []
+    sweep.stdout.close()
+
+
+def test_two_sweeps_on_one_folder_share_the_work(cache, calls):
+    sweeps = [start(calls, 1.0) for _ in range(2)]
+    assert [sweep.communicate()[0] for sweep in sweeps] == ["[0, 1, 4, 9]\n"] * 2
+    assert count(calls) == 8  # a start and an end of each of the four
+    assert {path.suffix for path in cache.iterdir()} == {".pt"}
+
+
+def test_what_a_dead_sweep_had_claimed_is_done_by_another(cache, calls):
+    first = start(calls, 5.0)
+    await_calls(calls, 2)
+    other = start(calls, 5.0)
+    await_calls(calls, 4)  # it has begun with the others
+    first.kill()
+    first.communicate()
+    assert other.communicate()[0] == "[0, 1, 4, 9]\n"
+    assert count(calls) == 6 + 4
+    assert {path.suffix for path in cache.iterdir()} == {".pt"}

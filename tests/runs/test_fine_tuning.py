@@ -5,6 +5,7 @@ from tiny_bert import save_tiny_bert
 
 from a3.bert.fine_tuning import FineTuning
 from a3.bert.verbal_arithmetic import splits
+from a3.lab.keys import key
 from a3.runs.fine_tuning import RECIPES, fine_tuned, run_arm
 
 
@@ -31,8 +32,15 @@ def test_arms_differ_in_what_they_train(weights):
 
 
 def test_another_arm_is_refused(weights):
-    with pytest.raises(ValueError, match="arm must be one of .*, got 'half'"):
+    with pytest.raises(ValueError, match="arm must begin with .*, got 'half'"):
         run_arm(weights, "half", FineTuning())
+
+
+def test_another_recipe_in_the_table_changes_no_run_of_the_others(weights, monkeypatch):
+    setting = {"weights": weights, "arm": "full", "settings": FineTuning()}
+    before = key(run_arm, setting)
+    monkeypatch.setitem(RECIPES, "frozen mean", FineTuning(epochs=7))
+    assert key(run_arm, setting) == before
 
 
 def test_runs_come_in_the_order_of_their_seeds_and_are_kept(weights, monkeypatch):
