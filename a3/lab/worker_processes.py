@@ -14,6 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
 from typing import Any
 
 import joblib
+from joblib.externals.loky.backend import resource_tracker
 from joblib.externals.loky.process_executor import ProcessPoolExecutor
 
 __all__ = ["call_in_processes"]
@@ -90,6 +91,7 @@ def _process() -> ProcessPoolExecutor:
         process = _idle.pop()
         if not process._flags.broken:  # killed while it was idle
             return process
+    _start_tracker()
     return ProcessPoolExecutor(
         1,
         timeout=_IDLE,
@@ -97,6 +99,18 @@ def _process() -> ProcessPoolExecutor:
         initializer=_begin,
         initargs=(os.getpid(),),
     )
+
+
+def _start_tracker() -> None:
+    """Start joblib's process that clears up after a killed parent, but need not warn of it."""
+    before = os.environ.get("PYTHONWARNINGS", "")
+    os.environ["PYTHONWARNINGS"] = f"{before},ignore:resource_tracker:UserWarning".lstrip(",")
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        os.environ["PYTHONWARNINGS"] = before
+        if not before:
+            del os.environ["PYTHONWARNINGS"]
 
 
 def _begin(parent: int) -> None:

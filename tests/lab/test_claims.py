@@ -5,14 +5,14 @@ import sys
 import threading
 
 import pytest
-from a3.claims import claim
+from a3.lab.claims import claim
 
 pytest.importorskip("fcntl", reason="there are no such locks on Windows")
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from a3.claims import claim
+from a3.lab.claims import claim
 with claim(Path(sys.argv[1])) as held:
     held.write(b"mine")
     print("held", flush=True)

@@ -343,7 +343,8 @@ print([each["y"] for each in run_all(slow, settings, workers=2, progress=False)]
 def start(calls, seconds):
     """A sweep of four slow runs in a process, and a session, of its own."""
     command = [sys.executable, "-c", SLOW, os.path.dirname(__file__), str(calls), str(seconds)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
 
 
 def await_calls(calls, number):
@@ -371,7 +372,8 @@ def test_no_process_outlives_its_sweep(calls, number, whole):
     while alive(sweep.pid) and time.monotonic() < until:
         time.sleep(0.1)
     assert alive(sweep.pid) == []
-    sweep.stdout.close()
+    _, said = sweep.communicate()
+    assert "resource_tracker" not in said
 
 
 def test_two_sweeps_on_one_folder_share_the_work(cache, calls):

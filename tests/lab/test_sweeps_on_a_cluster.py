@@ -10,7 +10,7 @@ import pytest
 
 distributed = pytest.importorskip("distributed", reason="the test extra is not installed")
 
-from a3.lab.sweeps import run_all  # noqa: E402
+from a3.lab.sweeps import run_all, run_calls  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("default")  # a killed worker leaves warnings behind
 
@@ -88,3 +88,15 @@ def test_a_worker_killed_in_mid_sweep_loses_nothing(cluster, tmp_path):
         results = run_all(kill_first, settings, progress=False)
     assert (tmp_path / "killed").exists()
     assert [result["y"] for result in results] == [x * x for x in range(8)]
+
+
+def cube(x):
+    return {"y": x**3}
+
+
+def test_calls_of_several_functions_go_to_the_workers(cluster, tmp_path):
+    calls = [(slow, {"x": 2, "folder": str(tmp_path)}), (cube, {"x": 2}), (cube, {"x": 3})]
+    with joblib.parallel_config("dask"):
+        assert [each["y"] for each in run_calls(calls, progress=False)] == [4, 8, 27]
+        late = [(cube, {"x": 4}), (cube, {"x": 3})]
+        assert run_calls(late, minutes=0, progress=False) == [None, {"y": 27}]
