@@ -18,7 +18,15 @@ from a3.emoji import Emoji, caption_parts, draw_caption, load_emoji
 from a3.emoji_split import split, validation_split
 from a3.image_augmentation import augment
 from a3.saved_runs import SavedRun
-from a3.small_clip import EMBEDDING_STD, SmallClip, build, give_word_vectors, normalised
+from a3.small_clip import (
+    EMBEDDING_STD,
+    SmallClip,
+    build,
+    encode_image,
+    encode_text,
+    give_word_vectors,
+    normalised,
+)
 
 __all__ = ["parameter_groups", "train_small_clip"]
 
@@ -159,7 +167,7 @@ class _Run:
     def loss(self, images: Tensor, captions: Tensor) -> Tensor:
         """Of a batch: all that belongs to a concept picks the rest of it."""
         scale = self.model.logit_scale.exp()
-        images, captions = self.model.encode_image(images), self.model.encode_text(captions)
+        images, captions = encode_image(self.model, images), encode_text(self.model, captions)
         if self.settings.all_pairs:
             concepts = torch.arange(len(images) // 2).repeat(4)
             return supervised_contrastive_loss(torch.cat([images, captions]), concepts, scale)
