@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +16,18 @@ from transformers import (
     PreTrainedTokenizerBase,
     RobertaModel,
 )
+from transformers.masking_utils import create_bidirectional_mask
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils import logging
 
 from a3.verbal_arithmetic import LABELS
 
-__all__ = ["BertForSentenceClassification", "RobertaForSentenceClassification", "load_classifier"]
+__all__ = [
+    "BertForSentenceClassification",
+    "RobertaForSentenceClassification",
+    "hidden_at",
+    "load_classifier",
+]
 
 
 class BertForSentenceClassification(BertModel):
@@ -63,8 +70,7 @@ class BertForSentenceClassification(BertModel):
             ``logits``, shape (B, num_labels); with labels also ``loss``, the mean cross-entropy
             in nats.
         """
-        encoded = super().forward(input_ids, attention_mask, token_type_ids)
-        return _classify(self, encoded.pooler_output, labels)
+        return _classify(self, input_ids, attention_mask, token_type_ids, labels)
 
 
 class RobertaForSentenceClassification(RobertaModel):
@@ -90,14 +96,43 @@ class RobertaForSentenceClassification(RobertaModel):
         labels: Tensor | None = None,
     ) -> SequenceClassifierOutput:
         """As :meth:`BertForSentenceClassification.forward`."""
-        encoded = super().forward(input_ids, attention_mask, token_type_ids)
-        return _classify(self, encoded.pooler_output, labels)
+        return _classify(self, input_ids, attention_mask, token_type_ids, labels)
 
 
 _CLASSIFIERS = {
     "bert": BertForSentenceClassification,
     "roberta": RobertaForSentenceClassification,
 }
+
+
+def hidden_at(
+    model: nn.Module,
+    places: Any,
+    input_ids: Tensor,
+    attention_mask: Tensor | None = None,
+    token_type_ids: Tensor | None = None,
+) -> Tensor:
+    """The encoder's last hidden states at some places; elsewhere its last layer is not worked out.
+
+    Parameters
+    ----------
+    model : transformers.BertModel or transformers.RobertaModel
+    places : index of a Tensor of shape (B, T)
+    input_ids, attention_mask, token_type_ids : Tensor of int64, shape (B, T)
+
+    Returns
+    -------
+    Tensor
+        ``last_hidden_state[places]``.
+    """
+    x = model.embeddings(input_ids=input_ids, token_type_ids=token_type_ids)  # (B, T, H)
+    mask = create_bidirectional_mask(model.config, x, attention_mask)
+    *layers, last = model.encoder.layer
+    for layer in layers:
+        x = layer(x, mask)
+    attended, _ = last.attention.self(x, mask)
+    x = last.attention.output(attended[places], x[places])
+    return last.output(last.intermediate(x), x)
 
 
 def load_classifier(
@@ -165,7 +200,17 @@ def _add_classifier(model: nn.Module) -> None:
     model.post_init()
 
 
-def _classify(model: nn.Module, pooled: Tensor, labels: Tensor | None) -> SequenceClassifierOutput:
-    logits = model.classifier(model.dropout(pooled))
+def _classify(
+    model: nn.Module,
+    input_ids: Tensor,
+    attention_mask: Tensor | None,
+    token_type_ids: Tensor | None,
+    labels: Tensor | None,
+) -> SequenceClassifierOutput:
+    # only the first token is pooled; dropout, if any, draws for all of them, as it would anyway
+    drops = model.training and model.config.hidden_dropout_prob
+    places = slice(None), slice(None) if drops else slice(0, 1)
+    hidden = hidden_at(model, places, input_ids, attention_mask, token_type_ids)
+    logits = model.classifier(model.dropout(model.pooler(hidden)))
     loss = None if labels is None else F.cross_entropy(logits, labels)
     return SequenceClassifierOutput(loss=loss, logits=logits)

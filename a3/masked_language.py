@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import BertConfig, BertForMaskedLM
 
+from a3.bert import hidden_at
 from a3.saved_runs import SavedRun
 from a3.vocabulary import CLS, MASK, PAD, SEP, SPECIAL, Vocabulary
 
@@ -144,7 +145,7 @@ def pretrain(
 ) -> dict[str, Any]:
     """Train a small BERT to guess the masked words of a text.
 
-    The logits are worked out where a word was chosen, and nowhere else.
+    The last layer and the logits are worked out where a word was chosen, and nowhere else.
 
     Parameters
     ----------
@@ -228,7 +229,7 @@ class _Run:
         chosen = torch.zeros(0)
         while not chosen.any():  # a very small batch may have no word chosen
             masked, chosen = mask(inputs, self.words, self.generator)
-        hidden = self.model.bert(masked).last_hidden_state[chosen]  # (n, H)
+        hidden = hidden_at(self.model.bert, chosen, masked)  # (n, H)
         loss = F.cross_entropy(self.model.cls(hidden), inputs[chosen])
         rising = (step + 1) / max(1, hp.warmup * hp.steps)
         falling = (hp.steps - step) / (hp.steps * (1 - hp.warmup))

@@ -16,6 +16,8 @@ from a3.vocabulary import PAD
 
 __all__ = ["SideBySide", "dealt", "fine_tune_side_by_side"]
 
+_AT_ONCE = 16  # inputs that are labelled together
+
 
 @dataclass(frozen=True)
 class SideBySide:
@@ -121,5 +123,7 @@ def fine_tune_side_by_side(
         optimizer.step()
         losses.append(each.detach())
     with torch.no_grad():
-        scores = vmap(logits, in_dims=(0, None))(weights, inputs)  # (K, 800, 3)
+        # a few inputs at a time stay in the processor's cache
+        parts = [vmap(logits, in_dims=(0, None))(weights, x) for x in inputs.split(_AT_ONCE)]
+    scores = torch.cat(parts, dim=1)  # (K, n, 3)
     return scores.argmax(dim=-1).to(torch.uint8), torch.stack(losses)
