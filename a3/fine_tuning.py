@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedTokenizerBase, get_linear_schedule_with_warmup
+from transformers import PreTrainedTokenizerBase
+
+from a3.schedules import warm_up_then_decay
+from a3.word_vectors import mean_over_tokens
 
 __all__ = [
     "FineTuning",
@@ -174,7 +178,10 @@ def fine_tune(
         return logits(model, validation)
 
     settings = settings or FineTuning()
-    return _train(model, loss, len(training), valid_logits, validation.labels, settings)
+    met = torch.cat([part.inputs["input_ids"].flatten() for part in (training, validation)])
+    kept = math.prod(1 - rate * settings.weight_decay for rate in _rates(settings, len(training)))
+    with _words_met(model, met, kept):
+        return _train(model, loss, len(training), valid_logits, validation.labels, settings)
 
 
 @torch.no_grad()
@@ -211,8 +218,8 @@ def features(
         if pooling == "pooler":
             pooled.append(encoded.pooler_output)
         else:
-            seen = batch.inputs["attention_mask"].unsqueeze(-1)  # (B, T, 1)
-            pooled.append((encoded.last_hidden_state * seen).sum(dim=1) / seen.sum(dim=1))
+            seen = batch.inputs["attention_mask"]
+            pooled.append(mean_over_tokens(encoded.last_hidden_state, seen))
     return torch.cat(pooled)
 
 
@@ -269,6 +276,45 @@ def _batches(sentences: Sentences, batch_size: int) -> Iterator[Sentences]:
     return (sentences[i : i + batch_size] for i in range(0, len(sentences), batch_size))
 
 
+class _Met(nn.Module):
+    """The rows of an embedding that these tokens need, learned without the others."""
+
+    def __init__(self, embedding: nn.Embedding, tokens: Tensor):
+        super().__init__()
+        self.rows = tokens.unique()
+        padding = (self.rows == embedding.padding_idx).nonzero().flatten().tolist()
+        self.padding = padding[0] if padding else None
+        self.weight = nn.Parameter(embedding.weight.detach()[self.rows])
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return F.embedding(torch.searchsorted(self.rows, tokens), self.weight, self.padding)
+
+
+@contextmanager
+def _words_met(model: nn.Module, tokens: Tensor, kept: float) -> Iterator[None]:
+    """Vectors of other words need no gradient, half of MiniLM's: they decay, and ``kept`` stays."""
+    whole = model.get_input_embeddings()
+    if not whole.weight.requires_grad:
+        yield
+        return
+    met = _Met(whole, tokens)
+    model.set_input_embeddings(met)
+    try:
+        yield
+    finally:
+        model.set_input_embeddings(whole)
+        with torch.no_grad():
+            whole.weight *= kept
+            whole.weight[met.rows] = met.weight
+
+
+def _rates(settings: FineTuning, examples: int) -> list[float]:
+    """The learning rate of each step."""
+    steps = settings.epochs * math.ceil(examples / settings.batch_size)
+    rising = round(settings.warmup * steps)
+    return [settings.learning_rate * warm_up_then_decay(t, steps, rising) for t in range(steps)]
+
+
 def _train(
     model: nn.Module,
     loss: Callable[[Tensor], Tensor],
@@ -282,8 +328,7 @@ def _train(
         decay_groups(model, settings.weight_decay), lr=settings.learning_rate, fused=True
     )
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    steps = settings.epochs * math.ceil(examples / settings.batch_size)
-    schedule = get_linear_schedule_with_warmup(optimizer, round(settings.warmup * steps), steps)
+    rates = iter(_rates(settings, examples))
     generator = torch.Generator().manual_seed(settings.seed)
     progress = Progress()
     with torch.random.fork_rng(devices=[]):
@@ -292,12 +337,14 @@ def _train(
             model.train()
             order = torch.randperm(examples, generator=generator)
             for rows in order.split(settings.batch_size):
+                rate = next(rates)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
                 batch_loss = loss(rows)
                 optimizer.zero_grad()
                 batch_loss.backward()
                 norm = nn.utils.clip_grad_norm_(parameters, settings.clip)
                 optimizer.step()
-                schedule.step()
                 progress.train_loss.append(batch_loss.item())
                 progress.gradient_norm.append(norm.item())
             if not math.isfinite(progress.train_loss[-1]):

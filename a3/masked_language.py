@@ -17,6 +17,7 @@ from transformers import BertConfig, BertForMaskedLM
 
 from a3.bert import hidden_at
 from a3.saved_runs import SavedRun
+from a3.schedules import warm_up_then_decay
 from a3.vocabulary import CLS, MASK, PAD, SEP, SPECIAL, Vocabulary
 
 __all__ = ["Pretraining", "batches", "bert_config", "mask", "pretrain"]
@@ -231,10 +232,9 @@ class _Run:
             masked, chosen = mask(inputs, self.words, self.generator)
         hidden = hidden_at(self.model.bert, chosen, masked)  # (n, H)
         loss = F.cross_entropy(self.model.cls(hidden), inputs[chosen])
-        rising = (step + 1) / max(1, hp.warmup * hp.steps)
-        falling = (hp.steps - step) / (hp.steps * (1 - hp.warmup))
+        factor = warm_up_then_decay(step, hp.steps, hp.warmup * hp.steps, ahead=1)
         for group in self.optimizer.param_groups:
-            group["lr"] = hp.learning_rate * min(rising, falling, 1.0)
+            group["lr"] = hp.learning_rate * factor
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()

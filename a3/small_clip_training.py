@@ -18,6 +18,7 @@ from a3.emoji import Emoji, caption_parts, draw_caption, load_emoji
 from a3.emoji_split import split, validation_split
 from a3.image_augmentation import augment
 from a3.saved_runs import SavedRun
+from a3.schedules import warm_up_then_decay
 from a3.small_clip import (
     EMBEDDING_STD,
     SmallClip,
@@ -176,9 +177,11 @@ class _Run:
 
     def step(self) -> None:
         """One step of AdamW."""
-        settings, done = self.settings, (len(self.losses) + 0.5) / self.settings.steps
+        settings, done = self.settings, len(self.losses) + 0.5
+        rising = settings.warm_up * settings.steps
+        factor = warm_up_then_decay(done, settings.steps, rising, cosine=True)
         for group in self.optimizer.param_groups:
-            group["lr"] = settings.learning_rate * _schedule(done, settings.warm_up)
+            group["lr"] = settings.learning_rate * factor
         loss = self.loss(*self.batch())
         self.optimizer.zero_grad()
         loss.backward()
@@ -206,10 +209,3 @@ class _Run:
         self.generator.set_state(state["generator"])
         self.losses, self.scales = state["losses"], state["scales"]
         self.started = time.perf_counter() - state["seconds"]
-
-
-def _schedule(done: float, warm_up: float) -> float:
-    """Factor on the learning rate when a share of the steps is done: up in a line, then cosine."""
-    if done < warm_up:
-        return done / warm_up
-    return 0.5 * (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up)))

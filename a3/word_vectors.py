@@ -9,7 +9,7 @@ from torch import Tensor
 
 from a3.checkpoints import minilm
 
-__all__ = ["word_vectors"]
+__all__ = ["mean_over_tokens", "word_vectors"]
 
 _WORDS_AT_ONCE = 256
 
@@ -58,9 +58,8 @@ def word_vectors(words: Sequence[str], dimensions: int) -> Tensor:
         batch = tokenizer(
             [*words[start : start + _WORDS_AT_ONCE]], padding=True, return_tensors="pt"
         )
-        there = batch["attention_mask"].unsqueeze(-1)  # (B, T, 1)
         last = model(**batch).last_hidden_state  # (B, T, 384)
-        means.append((last * there).sum(dim=1) / there.sum(dim=1))
+        means.append(mean_over_tokens(last, batch["attention_mask"]))
     X = torch.cat(means)
     X = X - X.mean(dim=0)
     axes = torch.linalg.eigh(X.T @ X).eigenvectors[:, -dimensions:]  # ascending
@@ -68,3 +67,9 @@ def word_vectors(words: Sequence[str], dimensions: int) -> Tensor:
     axes = axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()
     kept = X @ axes.flip(1)
     return kept / kept.square().mean().sqrt()
+
+
+def mean_over_tokens(X: Tensor, seen: Tensor) -> Tensor:
+    """The mean of vectors, (B, T, H), over the tokens seen, (B, T): 1 for each, 0 for padding."""
+    seen = seen.unsqueeze(-1)  # (B, T, 1)
+    return (X * seen).sum(dim=1) / seen.sum(dim=1)

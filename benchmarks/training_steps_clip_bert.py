@@ -78,7 +78,7 @@ def stepped(function):
     import torch
 
     go, done = threading.Semaphore(0), threading.Semaphore(0)
-    losses, inner = [], torch.optim.AdamW.step
+    losses, started, inner = [], [], torch.optim.AdamW.step
     cross_entropy = torch.nn.functional.cross_entropy
 
     def kept(*arguments, **settings):
@@ -91,16 +91,19 @@ def stepped(function):
         done.release()
         go.acquire()
 
+    def run():
+        go.acquire()
+        function()
+
     def step():
-        started or started.append(threading.Thread(target=function, daemon=True).start())
+        if not started:
+            started.append(threading.Thread(target=run, daemon=True))
+            started[0].start()
         go.release()
         done.acquire()
         return losses[-1]
 
     torch.nn.functional.cross_entropy, torch.optim.AdamW.step = kept, paused
-    started = []
-    go_first = go.acquire
-    function_alone, function = function, lambda: (go_first(), function_alone())
     return step
 
 
@@ -181,5 +184,6 @@ if __name__ == "__main__":
         work(arguments.work)
     else:
         print(f"{cpu()}, 1 thread.")
-        rows = [compare(kind, arguments.old.resolve(), arguments.repeats) for kind in arguments.kinds]
+        old, repeats = arguments.old.resolve(), arguments.repeats
+        rows = [compare(kind, old, repeats) for kind in arguments.kinds]
         table(["kind", "ms old", "ms new", "new / old", "difference of loss"], *rows)
