@@ -100,8 +100,18 @@ def build(settings: SmallClip, vocabulary: Vocabulary) -> nn.Module:
     for name, weight in model.visual.named_parameters():
         if name.endswith("bn3.weight") and name.startswith("layer"):
             nn.init.constant_(weight, settings.residual_gain)
+    for module in model.visual.modules():
+        if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1):
+            module.__class__ = _Pointwise  # with the weights that it has
     model.logit_scale.requires_grad_(settings.learn_scale)
     return model.to(memory_format=torch.channels_last)
+
+
+class _Pointwise(nn.Conv2d):
+    """A convolution of one pixel as a matrix product: with channels last, it is one, and faster."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x.movedim(1, -1), self.weight.flatten(1)).movedim(-1, 1)
 
 
 def give_word_vectors(model: nn.Module, vocabulary: Vocabulary) -> None:
