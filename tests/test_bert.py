@@ -15,6 +15,7 @@ from transformers import (
 from a3.bert import (
     BertForSentenceClassification,
     RobertaForSentenceClassification,
+    hidden_at,
     load_classifier,
 )
 from a3.verbal_arithmetic import LABELS
@@ -144,3 +145,14 @@ def test_a_roberta_gets_the_sibling(folder):
     model, _ = load_classifier(folder)
     assert isinstance(model, RobertaForSentenceClassification)
     assert model(**INPUTS).logits.shape == (2, 3)
+
+
+def test_hidden_states_at_some_places_are_the_encoders_own():
+    torch.manual_seed(0)
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    model = BertModel(BertConfig(vocab_size=20, intermediate_size=16, **shape)).eval()
+    tokens, seen = torch.randint(20, (3, 5)), torch.ones(3, 5, dtype=torch.long)
+    seen[0, 3:] = 0
+    places = torch.rand(3, 5) < 0.5
+    expected = model(tokens, seen).last_hidden_state[places]
+    torch.testing.assert_close(hidden_at(model, places, tokens, seen), expected)

@@ -209,3 +209,27 @@ def test_rows_are_taken_from_every_input():
     picked = Sentences(inputs, torch.arange(3))[torch.tensor([2, 0])]
     assert picked.inputs["input_ids"].tolist() == [[4, 5], [0, 1]]
     assert picked.labels.tolist() == [2, 0]
+
+
+def test_words_that_are_not_met_decay_as_if_they_had_a_gradient_of_zero():
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=12,
+        hidden_size=8,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=8,
+        num_labels=3,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    model = BertForSentenceClassification(config)
+    table = model.embeddings.word_embeddings
+    before = table.weight.detach().clone()
+    data = Sentences({"input_ids": torch.tensor([[1, 2], [3, 4]])}, torch.tensor([0, 1]))
+    settings = FineTuning(epochs=2, batch_size=2, warmup=0.0, learning_rate=0.1, weight_decay=0.5)
+    fine_tune(model, data, data, settings)
+    assert model.embeddings.word_embeddings is table
+    kept = (1 - 0.1 * 0.5) * (1 - 0.05 * 0.5)
+    torch.testing.assert_close(table.weight[5:], kept * before[5:])
+    assert (table.weight[1:5] - kept * before[1:5]).abs().min(dim=1).values.max() > 0
