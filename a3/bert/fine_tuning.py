@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedTokenizerBase, get_linear_schedule_with_warmup
+from transformers import PreTrainedTokenizerBase
+
+from a3.bert.schedule import warm_up_then_decay
 
 __all__ = [
     "FineTuning",
@@ -22,6 +25,7 @@ __all__ = [
     "fine_tune",
     "fit_linear",
     "logits",
+    "mean_over_tokens",
 ]
 
 
@@ -211,9 +215,15 @@ def features(
         if pooling == "pooler":
             pooled.append(encoded.pooler_output)
         else:
-            seen = batch.inputs["attention_mask"].unsqueeze(-1)  # (B, T, 1)
-            pooled.append((encoded.last_hidden_state * seen).sum(dim=1) / seen.sum(dim=1))
+            seen = batch.inputs["attention_mask"]
+            pooled.append(mean_over_tokens(encoded.last_hidden_state, seen))
     return torch.cat(pooled)
+
+
+def mean_over_tokens(X: Tensor, seen: Tensor) -> Tensor:
+    """The mean of vectors, (B, T, H), over the tokens seen, (B, T): 1 for each, 0 for padding."""
+    seen = seen.unsqueeze(-1)  # (B, T, 1)
+    return (X * seen).sum(dim=1) / seen.sum(dim=1)
 
 
 def fit_linear(
@@ -283,7 +293,8 @@ def _train(
     )
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     steps = settings.epochs * math.ceil(examples / settings.batch_size)
-    schedule = get_linear_schedule_with_warmup(optimizer, round(settings.warmup * steps), steps)
+    factor = partial(warm_up_then_decay, steps=steps, warm_up=round(settings.warmup * steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
     generator = torch.Generator().manual_seed(settings.seed)
     progress = Progress()
     with torch.random.fork_rng(devices=[]):

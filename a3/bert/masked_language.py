@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import BertConfig, BertForMaskedLM
+from transformers.masking_utils import create_bidirectional_mask
 
-from a3.bert.vocabulary import CLS, MASK, PAD, SEP, SPECIAL, Vocabulary
 from a3.lab.saved_runs import SavedRun, restore, state_of
+from a3.bert.schedule import warm_up_then_decay
+from a3.bert.vocabulary import CLS, MASK, PAD, SEP, SPECIAL, Vocabulary
 
-__all__ = ["Pretraining", "batches", "bert_config", "mask", "pretrain"]
+__all__ = ["Pretraining", "batches", "bert_config", "hidden_at", "mask", "pretrain"]
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,36 @@ def batches(
     return [torch.tensor(whole[i]) for i in shuffled]
 
 
+def hidden_at(
+    model: nn.Module,
+    places: Any,
+    input_ids: Tensor,
+    attention_mask: Tensor | None = None,
+    token_type_ids: Tensor | None = None,
+) -> Tensor:
+    """The encoder's last hidden states at some places; elsewhere its last layer is not worked out.
+
+    Parameters
+    ----------
+    model : transformers.BertModel or transformers.RobertaModel
+    places : index of a Tensor of shape (B, T)
+    input_ids, attention_mask, token_type_ids : Tensor of int64, shape (B, T)
+
+    Returns
+    -------
+    Tensor
+        ``last_hidden_state[places]``.
+    """
+    x = model.embeddings(input_ids=input_ids, token_type_ids=token_type_ids)  # (B, T, H)
+    mask = create_bidirectional_mask(model.config, x, attention_mask)
+    *layers, last = model.encoder.layer
+    for layer in layers:
+        x = layer(x, mask)
+    attended, _ = last.attention.self(x, mask)
+    x = last.attention.output(attended[places], x[places])
+    return last.output(last.intermediate(x), x)
+
+
 def pretrain(
     text: Sequence[Sequence[str]],
     vocabulary: Vocabulary,
@@ -144,7 +176,7 @@ def pretrain(
 ) -> dict[str, Any]:
     """Train a small BERT to guess the masked words of a text.
 
-    The logits are worked out where a word was chosen, and nowhere else.
+    The last layer and the logits are worked out where a word was chosen, and nowhere else.
 
     Parameters
     ----------
@@ -228,12 +260,11 @@ class _Run:
         chosen = torch.zeros(0)
         while not chosen.any():  # a very small batch may have no word chosen
             masked, chosen = mask(inputs, self.words, self.generator)
-        hidden = self.model.bert(masked).last_hidden_state[chosen]  # (n, H)
+        hidden = hidden_at(self.model.bert, chosen, masked)  # (n, H)
         loss = F.cross_entropy(self.model.cls(hidden), inputs[chosen])
-        rising = (step + 1) / max(1, hp.warmup * hp.steps)
-        falling = (hp.steps - step) / (hp.steps * (1 - hp.warmup))
+        factor = warm_up_then_decay(step, hp.steps, hp.warmup * hp.steps, ahead=1)
         for group in self.optimizer.param_groups:
-            group["lr"] = hp.learning_rate * min(rising, falling, 1.0)
+            group["lr"] = hp.learning_rate * factor
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()

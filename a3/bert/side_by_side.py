@@ -12,9 +12,12 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional as F
 
 from a3.bert.classifier import BertForSentenceClassification
+from a3.bert.schedule import warm_up_then_decay
 from a3.bert.vocabulary import PAD
 
 __all__ = ["SideBySide", "dealt", "fine_tune_side_by_side"]
+
+_AT_ONCE = 16  # inputs that are labelled together
 
 
 @dataclass(frozen=True)
@@ -110,10 +113,10 @@ def fine_tune_side_by_side(
     optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
     losses = []
     for step, rows in enumerate(batches):  # (K, B)
-        rising = (step + 1) / max(1, settings.warmup * settings.steps)
-        falling = (settings.steps - step) / (settings.steps * (1 - settings.warmup))
+        rising = settings.warmup * settings.steps
+        factor = warm_up_then_decay(step, settings.steps, rising, ahead=1)
         for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * min(rising, falling, 1.0)
+            group["lr"] = settings.learning_rate * factor
         scores = vmap(logits)(weights, inputs[rows])  # (K, B, 3)
         each = F.cross_entropy(scores.mT, labels[rows], reduction="none").mean(dim=1)  # (K,)
         optimizer.zero_grad()
@@ -121,5 +124,7 @@ def fine_tune_side_by_side(
         optimizer.step()
         losses.append(each.detach())
     with torch.no_grad():
-        scores = vmap(logits, in_dims=(0, None))(weights, inputs)  # (K, 800, 3)
+        # a few inputs at a time stay in the processor's cache
+        parts = [vmap(logits, in_dims=(0, None))(weights, x) for x in inputs.split(_AT_ONCE)]
+    scores = torch.cat(parts, dim=1)  # (K, n, 3)
     return scores.argmax(dim=-1).to(torch.uint8), torch.stack(losses)

@@ -58,7 +58,7 @@ def augment(
     a, n = augmentation or Augmentation(), len(images)
     height, width = (size, size) if size else images.shape[2:]
     draw = torch.rand(n, 13, generator=generator)
-    u = (2 * draw - 1).unbind(1)  # from -1 to 1
+    u = (2 * draw - 1).T  # from -1 to 1
 
     angle = u[0] * math.radians(a.rotation)
     low, high = a.scale
@@ -79,8 +79,10 @@ def augment(
     colours = colours * (1 + a.strength * u[9])[:, None, None]
     ink = (colours @ ink.flatten(2)).view_as(ink)
     if a.outline:
-        edges = (ink - _blurred(ink)).abs().mean(dim=1, keepdim=True)
-        ink = ink + a.outline * u[10].relu()[:, None, None, None] * edges
+        lined = u[10] > 0  # edges are looked for only where they are used
+        drawn = ink[lined]
+        edges = (drawn - _blurred(drawn)).abs_().mean(dim=1, keepdim=True)
+        ink[lined] = drawn + a.outline * u[10, lined][:, None, None, None] * edges
     return 1 - ink.clamp_(0, 1)
 
 

@@ -7,11 +7,20 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from a3.clip.drawings import Augmentation
 from a3.clip.tokens import Vocabulary, word_vectors
 
-__all__ = ["EMBEDDING_STD", "SmallClip", "build", "give_word_vectors", "normalised"]
+__all__ = [
+    "EMBEDDING_STD",
+    "SmallClip",
+    "build",
+    "encode_image",
+    "encode_text",
+    "give_word_vectors",
+    "normalised",
+]
 
 EMBEDDING_STD = 0.02
 """What open_clip draws embeddings with.
@@ -118,3 +127,55 @@ def normalised(images: Tensor) -> Tensor:
 
     mean, std = (torch.tensor(x).view(3, 1, 1) for x in (OPENAI_DATASET_MEAN, OPENAI_DATASET_STD))
     return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+def encode_image(model: nn.Module, images: Tensor) -> Tensor:
+    """Features of images, (n, d): ``model.encode_image``, but what it drops is not worked out."""
+    visual, pool = model.visual, model.visual.attnpool
+    x = visual.layer4(visual.layer3(visual.layer2(visual.layer1(visual.stem(images)))))
+    x = x.flatten(2).mT  # (n, h w, H)
+    x = torch.cat([x.mean(dim=1, keepdim=True), x], dim=1) + pool.positional_embedding
+    q, k, v = pool.q_proj, pool.k_proj, pool.v_proj
+    weights, biases = (q.weight, k.weight, v.weight), (q.bias, k.bias, v.bias)
+    return pool.c_proj(_attended(x[:, 0], x, weights, biases, pool.num_heads))
+
+
+def encode_text(model: nn.Module, tokens: Tensor) -> Tensor:
+    """Features of captions, (n, d): ``model.encode_text``, but what it drops is not worked out.
+
+    Of the last block that is all but the token that ends a caption.
+    """
+    x = model.token_embedding(tokens) + model.positional_embedding  # (n, T, H)
+    *blocks, last = model.transformer.resblocks
+    for block in blocks:
+        x = block(x, attn_mask=model.attn_mask)
+    end = torch.arange(len(tokens)), tokens.argmax(dim=1)
+    normed, attn = last.ln_1(x), last.attn
+    weights, biases = attn.in_proj_weight.chunk(3), attn.in_proj_bias.chunk(3)
+    padding = (tokens == 0)[:, None]  # (n, 1, T)
+    found = _attended(normed[end], normed, weights, biases, attn.num_heads, padding)
+    x = x[end] + attn.out_proj(found)
+    x = x + last.mlp(last.ln_2(x))
+    return model.ln_final(x) @ model.text_projection
+
+
+def _attended(
+    query: Tensor,
+    x: Tensor,
+    weights: tuple[Tensor, ...],
+    biases: tuple[Tensor, ...],
+    heads: int,
+    padding: Tensor | None = None,
+) -> Tensor:
+    """What one query a row, (n, H), finds among tokens, (n, T, H), without their keys and values.
+
+    A score is q . (W_k x) = (W_k' q) . x, what is found W_v applied to a mean of the tokens; a
+    bias of the keys would add the same to all scores.
+    """
+    q = F.linear(query, weights[0], biases[0]).unflatten(1, (heads, -1))  # (n, heads, H / heads)
+    Wk, Wv = (W.unflatten(0, (heads, -1)) for W in weights[1:])  # (heads, H / heads, H)
+    scores = torch.einsum("nhd,hdw->nhw", q, Wk) @ x.mT / math.sqrt(q.shape[-1])  # (n, heads, T)
+    if padding is not None:
+        scores = scores.masked_fill(padding, -torch.inf)
+    means = scores.softmax(dim=-1) @ x  # (n, heads, H)
+    return torch.einsum("nhw,hdw->nhd", means, Wv).flatten(1) + biases[2]

@@ -12,6 +12,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from a3.bert.fine_tuning import mean_over_tokens
 from a3.bert.pretrained import minilm
 
 __all__ = ["Vocabulary", "check_captions", "word_vectors"]
@@ -82,9 +83,9 @@ class Vocabulary:
             If a caption is cut, or has words that are not in the vocabulary: they are left out.
         """
         check_captions(captions)
-        rows, cut, unknown = torch.zeros(len(captions), self.context, dtype=torch.long), [], []
-        for row, caption in zip(rows, captions, strict=True):
-            codes = _tokenizer().encode(caption)
+        rows, cut, unknown = [], [], []
+        for caption in captions:
+            codes = [code for word in caption.split(" ") for code in _codes(word)]
             known = [self._number[code] for code in codes if code in self._number]
             if not known:
                 raise ValueError(f"the small CLIP knows no word of the caption {caption!r}")
@@ -94,14 +95,14 @@ class Vocabulary:
             if len(known) > self.context - 2:
                 cut.append(caption)
             known = [1, *known[: self.context - 2], len(self) - 1]
-            row[: len(known)] = torch.tensor(known)
+            rows.append(known + [0] * (self.context - len(known)))
         if unknown and not quiet:
             warnings.warn(f"unknown words, left out: {_first(unknown)}", stacklevel=2)
         if cut and not quiet:
             warnings.warn(
                 f"cut after {self.context - 2} tokens: {_first(map(repr, cut))}", stacklevel=2
             )
-        return rows
+        return torch.tensor(rows, dtype=torch.long).view(-1, self.context)
 
 
 def _first(items: Iterable[str], shown: int = 5) -> str:
@@ -118,6 +119,12 @@ def check_captions(captions: Sequence[str]) -> None:
     for caption in captions:
         if not caption.strip():
             raise ValueError(f"a caption is empty: {[*captions]}")
+
+
+@cache  # to clean and split a word takes long, and a run meets the same ones again and again
+def _codes(word: str) -> list[int]:
+    """Numbers of a word's tokens; no token goes beyond a space."""
+    return _tokenizer().encode(word)
 
 
 @cache
@@ -171,9 +178,8 @@ def word_vectors(words: Sequence[str], dimensions: int) -> Tensor:
         batch = tokenizer(
             [*words[start : start + _WORDS_AT_ONCE]], padding=True, return_tensors="pt"
         )
-        there = batch["attention_mask"].unsqueeze(-1)  # (B, T, 1)
         last = model(**batch).last_hidden_state  # (B, T, 384)
-        means.append((last * there).sum(dim=1) / there.sum(dim=1))
+        means.append(mean_over_tokens(last, batch["attention_mask"]))
     X = torch.cat(means)
     X = X - X.mean(dim=0)
     axes = torch.linalg.eigh(X.T @ X).eigenvectors[:, -dimensions:]  # ascending

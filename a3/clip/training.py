@@ -11,13 +11,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from a3.clip.drawings import trimmed_to
+from a3.clip.tokens import Vocabulary
 from a3.clip.contrastive import contrastive_loss, supervised_contrastive_loss
-from a3.clip.drawings import augment, trimmed_to
 from a3.clip.emoji import Emoji, caption_parts, draw_caption, load_emoji
 from a3.clip.emoji_split import split, validation_split
-from a3.clip.small import EMBEDDING_STD, SmallClip, build, give_word_vectors, normalised
-from a3.clip.tokens import Vocabulary
+from a3.clip.drawings import augment
 from a3.lab.saved_runs import SavedRun, restore, state_of
+from a3.bert.schedule import warm_up_then_decay
+from a3.clip.small import (
+    EMBEDDING_STD,
+    SmallClip,
+    build,
+    encode_image,
+    encode_text,
+    give_word_vectors,
+    normalised,
+)
 
 __all__ = ["parameter_groups", "train_small_clip"]
 
@@ -158,7 +168,7 @@ class _Run:
     def loss(self, images: Tensor, captions: Tensor) -> Tensor:
         """Of a batch: all that belongs to a concept picks the rest of it."""
         scale = self.model.logit_scale.exp()
-        images, captions = self.model.encode_image(images), self.model.encode_text(captions)
+        images, captions = encode_image(self.model, images), encode_text(self.model, captions)
         if self.settings.all_pairs:
             concepts = torch.arange(len(images) // 2).repeat(4)
             return supervised_contrastive_loss(torch.cat([images, captions]), concepts, scale)
@@ -167,9 +177,11 @@ class _Run:
 
     def step(self) -> None:
         """One step of AdamW."""
-        settings, done = self.settings, (len(self.losses) + 0.5) / self.settings.steps
+        settings, done = self.settings, len(self.losses) + 0.5
+        rising = settings.warm_up * settings.steps
+        factor = warm_up_then_decay(done, settings.steps, rising, cosine=True)
         for group in self.optimizer.param_groups:
-            group["lr"] = settings.learning_rate * _schedule(done, settings.warm_up)
+            group["lr"] = settings.learning_rate * factor
         loss = self.loss(*self.batch())
         self.optimizer.zero_grad()
         loss.backward()
@@ -196,10 +208,3 @@ class _Run:
         restore(state, **self.parts())
         self.losses, self.scales = state["losses"], state["scales"]
         self.started = time.perf_counter() - state["seconds"]
-
-
-def _schedule(done: float, warm_up: float) -> float:
-    """Factor on the learning rate when a share of the steps is done: up in a line, then cosine."""
-    if done < warm_up:
-        return done / warm_up
-    return 0.5 * (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up)))

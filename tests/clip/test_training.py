@@ -6,13 +6,13 @@ from few_clip import SETTINGS
 from few_emoji import few_emoji
 
 import a3.clip.training
-from a3.clip.contrastive import contrastive_loss, supervised_contrastive_loss
-from a3.clip.drawings import Augmentation
-from a3.clip.emoji_split import Split
-from a3.clip.small import build, normalised
 from a3.clip.tokens import Vocabulary
-from a3.clip.training import parameter_groups, train_small_clip
+from a3.clip.contrastive import contrastive_loss, supervised_contrastive_loss
+from a3.clip.emoji_split import Split
+from a3.clip.drawings import Augmentation
 from a3.lab.saved_runs import CheckpointError, load
+from a3.clip.small import build, encode_image, encode_text, normalised
+from a3.clip.training import parameter_groups, train_small_clip
 
 TINY = replace(
     SETTINGS,
@@ -225,3 +225,13 @@ def test_a_loss_that_is_not_finite_stops_the_run(monkeypatch):
 def test_a_split_that_there_is_not_is_refused():
     with pytest.raises(ValueError, match="held_out must be 'test' or 'validation', got 'all'"):
         train_small_clip(TINY, held_out="all")
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_features_are_those_that_open_clip_works_out(few, layers):
+    settings = replace(TINY, text_layers=layers)
+    run = a3.clip.training._Run(settings, few, few_split(few).seen)
+    images, captions = run.batch()
+    model = run.model.eval()
+    torch.testing.assert_close(encode_image(model, images), model.encode_image(images))
+    torch.testing.assert_close(encode_text(model, captions), model.encode_text(captions))
