@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from torch import Tensor
 from torch.func import stack_module_state
 from torch.nn import functional as F
 
-from a3.attention import causal_mask
+from a3.attention import causal_mask, scaled_dot_attention
 from a3.decoder_only import DecoderOnlyTransformer
 from a3.prompts import PromptBatch
 from a3.word_pairs import EOS, IGNORE
@@ -102,18 +101,16 @@ class Ensemble:
         own = torch.arange(K).view(K, 1, 1) * V  # where a model's tokens begin among all
         x = F.embedding(batch.inputs + own, embedding.flatten(0, 1)) + self._positions[:T]
         x = x.view(K, B * T, H)
-        # Keys first, as in a3.attention: softmax is slow along a short last axis.
-        hidden = torch.zeros(T, T).masked_fill(~causal_mask(T, T).mT, -math.inf)
+        mask = causal_mask(T, T)
         for i in range(self._layers):
             layer = f"layers.{i}."
             q, k, v = (
                 self._linear(f"{layer}self_attention.W_{name}", x).view(K * B, T, H)
                 for name in "qkv"
             )
-            scores = torch.baddbmm(hidden, k, q.mT, alpha=1 / math.sqrt(H))  # (K B, T, T)
-            context = torch.bmm(scores.softmax(dim=1).mT, v)
+            context, _ = scaled_dot_attention(q, k, v, mask)
             x = x + context.view(K, B * T, H)
-            x = x + self._linear(f"{layer}mlp.0", x).relu()
+            x = x + self._linear(f"{layer}mlp.0", x).relu_()
         logits = self._linear("to_logits", x.view(K * B * T, H)[batch.scored])  # (K, n, V)
         each = F.cross_entropy(
             logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE, reduction="none"

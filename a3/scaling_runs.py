@@ -18,6 +18,7 @@ from a3.pig_latin import norvig_words, small_words
 from a3.prompts import PromptBatch, Prompts
 from a3.saved_runs import SavedRun
 from a3.sweeps import run_all
+from a3.training import joined
 from a3.word_pairs import WordPairs, groups_of_like_length
 
 __all__ = ["BUDGETS", "SIDE_BY_SIDE", "WIDTHS", "grid", "sweep", "train_to_budget"]
@@ -158,8 +159,8 @@ class _Run:
         models = [DecoderOnlyTransformer(hidden, layers, seed=seed) for seed in seeds]
         self.ensemble = Ensemble(models)
         self.like, self.seeds = models[0], list(seeds)
-        weights = self.ensemble.weights.values()
-        self.optimizer = torch.optim.Adam(weights, lr=learning_rate, fused=True)
+        weights = joined(self.ensemble.weights.values())
+        self.optimizer = torch.optim.Adam([weights], lr=learning_rate, fused=True)
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.epoch, self.rows = 0, []
         self.flops, self.tokens = torch.zeros(2, len(seeds), dtype=torch.double)
@@ -195,7 +196,7 @@ class _Run:
         """One step of Adam for every model, each on its own words."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
-        self.optimizer.zero_grad()
+        self.optimizer.zero_grad(set_to_none=False)
         self.ensemble.losses(batch).sum().backward()
         self.optimizer.step()
 
