@@ -68,7 +68,10 @@ def translator(words, architecture, hidden, layers, batch_size):
     def build():
         kinds = {
             "encoder-decoder": (a3("translation.encoder_decoder", "translation"), "EncoderDecoder"),
-            "decoder-only": (a3("translation.decoder_only", "decoder_only"), "DecoderOnlyTransformer"),
+            "decoder-only": (
+                a3("translation.decoder_only", "decoder_only"),
+                "DecoderOnlyTransformer",
+            ),
         }
         lists = a3("translation.pig_latin", "pig_latin")
         words_of = {"small": lists.small_words, "large": lists.large_words}[words]
