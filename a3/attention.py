@@ -10,7 +10,6 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 __all__ = [
     "CausalScaledDotAttention",
@@ -61,39 +60,13 @@ def scaled_dot_attention(
         raise ValueError(f"queries have width {Q.shape[-1]} but keys have width {K.shape[-1]}")
     if K.shape[-2] != V.shape[-2]:
         raise ValueError(f"there are {K.shape[-2]} keys but {V.shape[-2]} values")
-    if not Q.shape[:-2] == K.shape[:-2] == V.shape[:-2]:
-        batch = torch.broadcast_shapes(Q.shape[:-2], K.shape[:-2], V.shape[:-2])
-        Q, K, V = (x.expand(*batch, *x.shape[-2:]) for x in (Q, K, V))
+    scores = K @ (Q / math.sqrt(Q.shape[-1])).mT  # (..., T, k)
     if mask is not None:
-        mask = _broadcast(mask, (*Q.shape[:-1], K.shape[-2]))
-    return _Attention.apply(Q, K, V, mask)
-
-
-class _Attention(torch.autograd.Function):
-    """The equation, and its gradients by hand: fewer passes over memory than autograd's."""
-
-    @staticmethod
-    def forward(ctx, Q: Tensor, K: Tensor, V: Tensor, mask: Tensor | None):
-        scores = (K @ Q.mT).div_(math.sqrt(Q.shape[-1]))  # (..., T, k)
-        if mask is not None:
-            scores.masked_fill_(~mask.mT, -math.inf)
-        # Keys before all else: torch's softmax is many times slower along a short inner axis.
-        weights = scores.movedim(-2, 0).softmax(dim=0).movedim(0, -2)  # (..., T, k)
-        ctx.save_for_backward(Q, K, V, weights)
-        ctx.set_materialize_grads(False)
-        return weights.mT @ V, weights.mT
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, dC: Tensor | None, dA: Tensor | None):
-        Q, K, V, weights = ctx.saved_tensors
-        dV, d_weights = (None, 0) if dC is None else (weights @ dC, V @ dC.mT)  # (..., T, k)
-        if dA is not None:
-            d_weights = d_weights + dA.mT
-        d_scores = weights * d_weights  # and through the softmax:
-        d_scores.addcmul_(weights, d_scores.sum(dim=-2, keepdim=True), value=-1)
-        d_scores.div_(math.sqrt(Q.shape[-1]))
-        return d_scores.mT @ K, d_scores @ Q, dV, None
+        visible = _broadcast(mask, (*scores.shape[:-2], Q.shape[-2], K.shape[-2]))
+        scores = scores.masked_fill(~visible.mT, -math.inf)
+    # Keys before all else: torch's softmax is many times slower along a short inner axis.
+    weights = scores.movedim(-2, 0).softmax(dim=0).movedim(0, -2).mT  # (..., k, T)
+    return weights @ V, weights
 
 
 def causal_mask(k: int, T: int, device: torch.device | None = None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from torch import Tensor
 from torch.func import stack_module_state
 from torch.nn import functional as F
 
-from a3.attention import causal_mask, scaled_dot_attention
+from a3.attention import causal_mask
 from a3.decoder_only import DecoderOnlyTransformer
 from a3.prompts import PromptBatch
 from a3.word_pairs import EOS, IGNORE
@@ -101,14 +102,17 @@ class Ensemble:
         own = torch.arange(K).view(K, 1, 1) * V  # where a model's tokens begin among all
         x = F.embedding(batch.inputs + own, embedding.flatten(0, 1)) + self._positions[:T]
         x = x.view(K, B * T, H)
-        mask = causal_mask(T, T)
+        hidden = torch.zeros(T, T).masked_fill(~causal_mask(T, T).mT, -math.inf)
         for i in range(self._layers):
             layer = f"layers.{i}."
             q, k, v = (
                 self._linear(f"{layer}self_attention.W_{name}", x).view(K * B, T, H)
                 for name in "qkv"
             )
-            context, _ = scaled_dot_attention(q, k, v, mask)
+            scores = torch.baddbmm(hidden, k, q.mT, alpha=1 / math.sqrt(H))  # (K B, T, T)
+            # The first axis, as in a3.attention: softmax is slow along a short inner one.
+            weights = scores.transpose(0, 1).softmax(dim=0).transpose(0, 1)
+            context = torch.bmm(weights.mT, v)
             x = x + context.view(K, B * T, H)
             x = x + self._linear(f"{layer}mlp.0", x).relu_()
         logits = self._linear("to_logits", x.view(K * B * T, H)[batch.scored])  # (K, n, V)
