@@ -31,13 +31,14 @@ from scipy.optimize import minimize
 
 from a3.lab.intervals import resampling_counts
 from a3.lab.sweeps import run_all
-from a3.runs.scaling import BUDGETS, SIDE_BY_SIDE, WIDTHS, train_to_budget
+from a3.runs.scaling import BUDGETS, SIDE_BY_SIDE, WIDTHS
 from a3.scaling.loss_law import fit_laws, huber_objective
 from a3.scaling.parametric import fit_parametric
 from a3.translation.decoder_only import DecoderOnlyTransformer
 from a3.translation.pig_latin import small_words
 from a3.translation.prompts import Prompts
 from a3.translation.side_by_side import Ensemble, StackedBatch
+from a3.translation.to_budget import train_to_budget
 from a3.translation.word_pairs import WordPairs
 
 DELTA = 1e-3

@@ -31,15 +31,15 @@ def module(*names):
 
 
 def small_clip(**changes):
-    training, data = module("a3.small_clip_training"), module("a3.emoji")
+    training, data = module("a3.clip.training"), module("a3.clip.emoji")
     emoji = data.load_emoji(progress=False)
-    settings = module("a3.small_clip").SmallClip(**changes)
-    run = training._Run(settings, emoji, module("a3.emoji_split").split(emoji).seen)
+    settings = module("a3.clip.small").SmallClip(**changes)
+    run = training._Run(settings, emoji, module("a3.clip.emoji_split").split(emoji).seen)
     return lambda: run.step() or run.losses[-1]
 
 
 def pretraining():
-    runs, language = module("a3.pretraining_runs"), module("a3.masked_language")
+    runs, language = module("a3.runs.pretraining"), module("a3.bert.masked_language")
     text = runs.corpus_text("mathematics", 0, 40_000)
     run = language._Run(text, runs.task_vocabulary(), language.Pretraining(), {})
     return lambda: run.step() or run.losses[-1]
@@ -48,8 +48,8 @@ def pretraining():
 def side_by_side():
     import torch
 
-    runs, tuning = module("a3.pretraining_runs"), module("a3.side_by_side")
-    arithmetic = module("a3.verbal_arithmetic")
+    runs, tuning = module("a3.runs.pretraining"), module("a3.bert.side_by_side")
+    arithmetic = module("a3.bert.verbal_arithmetic")
     vocabulary, data = runs.task_vocabulary(), arithmetic.verbal_arithmetic()
     inputs, labels = vocabulary([*data["sentence"]])["input_ids"], torch.tensor([*data["label"]])
     models = [runs._classifier(len(vocabulary), None, 0, draw) for draw in range(15)]
@@ -64,8 +64,8 @@ def side_by_side():
 def minilm():
     import torch
 
-    tuning, arithmetic = module("a3.fine_tuning"), module("a3.verbal_arithmetic")
-    folder = module("a3.checkpoints").minilm()
+    tuning, arithmetic = module("a3.bert.fine_tuning"), module("a3.bert.verbal_arithmetic")
+    folder = module("a3.bert.pretrained").minilm()
     model, tokenizer = module("a3.bert").load_classifier(folder)
     every = tuning.encode(tokenizer, arithmetic.verbal_arithmetic())
     rows = torch.tensor([*arithmetic.splits(0)[0].index])

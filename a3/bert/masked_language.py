@@ -16,9 +16,9 @@ from torch.nn import functional as F
 from transformers import BertConfig, BertForMaskedLM
 from transformers.masking_utils import create_bidirectional_mask
 
-from a3.lab.saved_runs import SavedRun, restore, state_of
 from a3.bert.schedule import warm_up_then_decay
 from a3.bert.vocabulary import CLS, MASK, PAD, SEP, SPECIAL, Vocabulary
+from a3.lab.saved_runs import SavedRun, restore, state_of
 
 __all__ = ["Pretraining", "batches", "bert_config", "hidden_at", "mask", "pretrain"]
 

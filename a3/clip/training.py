@@ -11,14 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from a3.clip.drawings import trimmed_to
-from a3.clip.tokens import Vocabulary
+from a3.bert.schedule import warm_up_then_decay
 from a3.clip.contrastive import contrastive_loss, supervised_contrastive_loss
+from a3.clip.drawings import augment, trimmed_to
 from a3.clip.emoji import Emoji, caption_parts, draw_caption, load_emoji
 from a3.clip.emoji_split import split, validation_split
-from a3.clip.drawings import augment
-from a3.lab.saved_runs import SavedRun, restore, state_of
-from a3.bert.schedule import warm_up_then_decay
 from a3.clip.small import (
     EMBEDDING_STD,
     SmallClip,
@@ -28,6 +25,8 @@ from a3.clip.small import (
     give_word_vectors,
     normalised,
 )
+from a3.clip.tokens import Vocabulary
+from a3.lab.saved_runs import SavedRun, restore, state_of
 
 __all__ = ["parameter_groups", "train_small_clip"]
 

@@ -60,12 +60,12 @@ def scaled_dot_attention(
         raise ValueError(f"queries have width {Q.shape[-1]} but keys have width {K.shape[-1]}")
     if K.shape[-2] != V.shape[-2]:
         raise ValueError(f"there are {K.shape[-2]} keys but {V.shape[-2]} values")
-    # Keys first: torch's softmax is several times slower along a short last axis.
-    scores = K @ Q.transpose(-2, -1) / math.sqrt(Q.shape[-1])  # (..., T, k)
+    scores = K @ (Q / math.sqrt(Q.shape[-1])).mT  # (..., T, k)
     if mask is not None:
         visible = _broadcast(mask, (*scores.shape[:-2], Q.shape[-2], K.shape[-2]))
-        scores = scores.masked_fill(~visible.transpose(-2, -1), -math.inf)
-    weights = scores.softmax(dim=-2).transpose(-2, -1)  # (..., k, T)
+        scores = scores.masked_fill(~visible.mT, -math.inf)
+    # Keys before all else: torch's softmax is many times slower along a short inner axis.
+    weights = scores.movedim(-2, 0).softmax(dim=0).movedim(0, -2).mT  # (..., k, T)
     return weights @ V, weights
 
 

@@ -25,7 +25,7 @@ class DecoderOnlyLayer(nn.Module):
     def __init__(self, hidden: int):
         super().__init__()
         self.self_attention = CausalScaledDotAttention(hidden)
-        self.mlp = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU())
+        self.mlp = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(inplace=True))
 
     def forward(
         self, x: Tensor, past: tuple[Tensor, Tensor] | None = None

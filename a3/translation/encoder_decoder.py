@@ -45,7 +45,7 @@ class AttentionMaps(NamedTuple):
 
 
 def _mlp(hidden: int) -> nn.Module:
-    return nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU())
+    return nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(inplace=True))
 
 
 class EncoderLayer(nn.Module):

@@ -102,7 +102,6 @@ class Ensemble:
         own = torch.arange(K).view(K, 1, 1) * V  # where a model's tokens begin among all
         x = F.embedding(batch.inputs + own, embedding.flatten(0, 1)) + self._positions[:T]
         x = x.view(K, B * T, H)
-        # Keys first, as in a3.translation.attention: softmax is slow along a short last axis.
         hidden = torch.zeros(T, T).masked_fill(~causal_mask(T, T).mT, -math.inf)
         for i in range(self._layers):
             layer = f"layers.{i}."
@@ -111,9 +110,11 @@ class Ensemble:
                 for name in "qkv"
             )
             scores = torch.baddbmm(hidden, k, q.mT, alpha=1 / math.sqrt(H))  # (K B, T, T)
-            context = torch.bmm(scores.softmax(dim=1).mT, v)
+            # Keys before all else, as in scaled_dot_attention.
+            weights = scores.transpose(0, 1).softmax(dim=0).transpose(0, 1)
+            context = torch.bmm(weights.mT, v)
             x = x + context.view(K, B * T, H)
-            x = x + self._linear(f"{layer}mlp.0", x).relu()
+            x = x + self._linear(f"{layer}mlp.0", x).relu_()
         logits = self._linear("to_logits", x.view(K * B * T, H)[batch.scored])  # (K, n, V)
         each = F.cross_entropy(
             logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE, reduction="none"

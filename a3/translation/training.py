@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from a3.lab.saved_runs import SavedRun, restore, state_of
 
-__all__ = ["Data", "History", "Hyperparameters", "Model", "evaluate", "train"]
+__all__ = ["Data", "History", "Hyperparameters", "Model", "evaluate", "joined", "train"]
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def train(
     hp = hyperparameters or Hyperparameters()
     device = _device(device)
     model.to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=hp.learning_rate, fused=True)
+    optimizer = torch.optim.Adam([joined(model.parameters())], lr=hp.learning_rate, fused=True)
     generator = torch.Generator().manual_seed(hp.seed)
     history, best = History(), deepcopy(model.state_dict())
     epoch_flops = 3 * model.flops(train_data)  # a backward pass costs two forward passes
@@ -161,7 +161,7 @@ def train(
         for batch in train_data.batches(hp.batch_size, generator):
             total, tokens = model.loss(batch.to(device))
             loss = total / tokens
-            optimizer.zero_grad()
+            optimizer.zero_grad(set_to_none=False)
             loss.backward()
             optimizer.step()
             history.train_loss.append(loss.item())
@@ -204,6 +204,29 @@ def evaluate(model: nn.Module, data: Data, batch_size: int = 256, device: str = 
     model.to(device).eval()
     losses = [model.loss(batch.to(device)) for batch in data.batches(batch_size)]
     return sum(total.item() for total, _ in losses) / sum(tokens for _, tokens in losses)
+
+
+def joined(parameters: Iterable[nn.Parameter]) -> nn.Parameter:
+    """One parameter that holds all of these, so that Adam updates them in one call.
+
+    Parameters
+    ----------
+    parameters : iterable of torch.nn.Parameter
+        Of one type and device. They and their gradients become views of the joined one's, whose
+        gradient must be zeroed in place, not dropped.
+
+    Returns
+    -------
+    torch.nn.Parameter, shape (n,)
+    """
+    parameters = list(parameters)
+    whole = nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
+    whole.grad = torch.zeros_like(whole)
+    sizes = [p.numel() for p in parameters]
+    views = zip(whole.detach().split(sizes), whole.grad.split(sizes), strict=True)
+    for p, (value, gradient) in zip(parameters, views, strict=True):
+        p.data, p.grad = value.view_as(p), gradient.view_as(p)
+    return whole
 
 
 def _device(name: str) -> str:

@@ -3,9 +3,16 @@ from collections import Counter
 import pytest
 import torch
 from torch.nn import functional as F
-from transformers import BertForMaskedLM
+from transformers import BertConfig, BertForMaskedLM, BertModel
 
-from a3.bert.masked_language import Pretraining, batches, bert_config, mask, pretrain
+from a3.bert.masked_language import (
+    Pretraining,
+    batches,
+    bert_config,
+    hidden_at,
+    mask,
+    pretrain,
+)
 from a3.bert.verbal_arithmetic import verbal_arithmetic
 from a3.bert.vocabulary import Vocabulary
 from a3.lab.saved_runs import CheckpointError, load, save
@@ -135,3 +142,14 @@ def test_a_text_has_sentences_that_the_model_has_positions_for():
 def test_settings_out_of_range_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         Pretraining(**wrong)
+
+
+def test_hidden_states_at_some_places_are_the_encoders_own():
+    torch.manual_seed(0)
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    model = BertModel(BertConfig(vocab_size=20, intermediate_size=16, **shape)).eval()
+    tokens, seen = torch.randint(20, (3, 5)), torch.ones(3, 5, dtype=torch.long)
+    seen[0, 3:] = 0
+    places = torch.rand(3, 5) < 0.5
+    expected = model(tokens, seen).last_hidden_state[places]
+    torch.testing.assert_close(hidden_at(model, places, tokens, seen), expected)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import get_linear_schedule_with_warmup
 
-from a3.schedules import warm_up_then_decay
+from a3.bert.schedule import warm_up_then_decay
 
 
 @pytest.mark.parametrize("warm_up", [0, 1, 4, 10])

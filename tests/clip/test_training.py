@@ -6,13 +6,13 @@ from few_clip import SETTINGS
 from few_emoji import few_emoji
 
 import a3.clip.training
-from a3.clip.tokens import Vocabulary
 from a3.clip.contrastive import contrastive_loss, supervised_contrastive_loss
-from a3.clip.emoji_split import Split
 from a3.clip.drawings import Augmentation
-from a3.lab.saved_runs import CheckpointError, load
+from a3.clip.emoji_split import Split
 from a3.clip.small import build, encode_image, encode_text, normalised
+from a3.clip.tokens import Vocabulary
 from a3.clip.training import parameter_groups, train_small_clip
+from a3.lab.saved_runs import CheckpointError, load
 
 TINY = replace(
     SETTINGS,

@@ -5,6 +5,7 @@ import sys
 import threading
 
 import pytest
+
 from a3.lab.claims import claim
 
 pytest.importorskip("fcntl", reason="there are no such locks on Windows")

@@ -250,7 +250,7 @@ def run(seed):
     return {"model": EncoderDecoder(seed=seed)}
 
 def keys():
-    return [key(run, {}), code_digest("from a3.translation import EncoderDecoder\\nx = 1")]
+    return [key(run, {}), code_digest("from a3.translation import encoder_decoder\\nx = 1")]
 
 package, before, changed = Path(a3.__file__).parent, keys(), {}
 assert before == keys()
@@ -280,29 +280,40 @@ def edited_copy(folder, edits, source=EDITS):
 
 
 def test_the_code_of_a_module_that_is_named_or_that_it_imports_changes_the_key(tmp_path):
-    shutil.copytree(Path(a3.lab.keys.__file__).parent, tmp_path / "a3")
+    shutil.copytree(Path(a3.__file__).parent, tmp_path / "a3")
     edits = [
-        ("translation.py", "2 * t * V * H", "3 * t * V * H"),
-        ("attention.py", "math.sqrt(Q.shape[-1])", "Q.shape[-1]"),  # imported by it
-        ("pig_latin.py", "aeiouy", "aeiou"),
-        ("attention.py", "# (..., k, T)", "# another comment"),
-        ("attention.py", "Average the values", "Take the mean of the values"),
-        ("figures.py", "0.25", "0.26"),  # not imported by it
-        ("training.py", "= 0.99", "= 0.98"),
+        ("translation/encoder_decoder.py", "2 * t * V * H", "3 * t * V * H"),
+        ("translation/attention.py", "math.sqrt(Q.shape[-1])", "Q.shape[-1]"),  # imported by it
+        ("translation/pig_latin.py", "aeiouy", "aeiou"),
+        ("translation/attention.py", "# (..., k, T)", "# another comment"),
+        ("translation/attention.py", "Average the values", "Take the mean of the values"),
+        ("lab/figures.py", "0.25", "0.26"),  # not imported by it
+        ("translation/training.py", "= 0.99", "= 0.98"),
     ]
     assert edited_copy(tmp_path, edits) == [[True] * 2] * 3 + [[False] * 2] * 4
 
 
+def test_a_page_that_imports_a_run_depends_on_what_the_run_stands_on(tmp_path):
+    """And a package's ``__init__`` on the way counts."""
+    shutil.copytree(Path(a3.__file__).parent, tmp_path / "a3")
+    source = EDITS.replace("translation import encoder_decoder", "runs.translation import four_runs")
+    edits = [
+        ("translation/attention.py", "math.sqrt(Q.shape[-1])", "Q.shape[-1]"),
+        ("runs/__init__.py", "", "x = 1"),
+        ("clip/hunt.py", "import", "import math, "),  # not imported by it
+    ]
+    assert [page for _, page in edited_copy(tmp_path, edits, source)] == [True, True, False]
+
+
 def test_an_edit_of_what_keeps_and_draws_results_changes_digests_of_pages_only(tmp_path):
-    shutil.copytree(Path(a3.lab.keys.__file__).parent, tmp_path / "a3")
-    (tmp_path / "a3" / "lab").mkdir()
-    (tmp_path / "a3" / "lab" / "__init__.py").touch()
-    (tmp_path / "a3" / "lab" / "runs.py").write_text("def run_all(f, x):\n    return [f(x)]\n")
-    translation = tmp_path / "a3" / "translation.py"
-    translation.write_text(translation.read_text() + "\nfrom a3.lab.runs import run_all\n")
+    shutil.copytree(Path(a3.__file__).parent, tmp_path / "a3")
+    translation = tmp_path / "a3" / "translation" / "encoder_decoder.py"
+    translation.write_text(translation.read_text() + "\nfrom a3.lab.sweeps import run_all\n")
     source = EDITS.replace("seed)}", "seed), 'all': run_all}")
-    source = source.replace("import a3.lab.keys\n", "import a3.lab.keys\nfrom a3.lab.runs import run_all\n")
-    edits = [("lab/runs.py", "[f(x)]", "[f(x), 1]"), ("lab/__init__.py", "", "x = 1")]
+    source = source.replace(
+        "import a3.lab.keys\n", "import a3.lab.keys\nfrom a3.lab.sweeps import run_all\n"
+    )
+    edits = [("lab/sweeps.py", "list(settings)", "[*settings]"), ("lab/__init__.py", "", "x = 1")]
     assert edited_copy(tmp_path, edits, source) == [[False, True]] * 2
 
 
@@ -444,5 +455,6 @@ def test_a_module_that_is_no_file_is_refused(monkeypatch):
 
 
 def test_an_import_of_what_is_no_module_changes_no_digest():
-    assert len(code_digest("import no_such_module\nfrom a3.lab.keys import key, no_such_name")) == 32
-    assert code_digest("import numpy.no_such") != code_digest("import a3.translation.pig_latin as numpy")
+    assert len(code_digest("import no_such_module\nfrom a3.lab.keys import no_such_name")) == 32
+    other = code_digest("import a3.translation.pig_latin as numpy")
+    assert code_digest("import numpy.no_such") != other

@@ -14,7 +14,7 @@ from torch import nn
 from a3.lab.saved_runs import CheckpointError, load, save
 from a3.translation.decoding import exact_match, translate
 from a3.translation.encoder_decoder import EncoderDecoder
-from a3.translation.training import History, Hyperparameters, evaluate, train
+from a3.translation.training import History, Hyperparameters, evaluate, joined, train
 from a3.translation.word_pairs import WordPairs
 
 WORDS = ["a", "team", "quick", "string", "well-known", "you", "squid", "my", "ice", "oak"]
@@ -366,3 +366,18 @@ def test_a_bar_over_the_epochs_is_drawn_if_asked_for(capsys):
     assert "epochs" in capsys.readouterr().err
     train(EncoderDecoder(8, 1), pairs, pairs, hp, progress=False)
     assert capsys.readouterr().err == ""
+
+
+def test_joined_parameters_take_the_steps_of_adam_that_they_take_apart():
+    apart, together = (torch.nn.Linear(3, 2) for _ in range(2))
+    together.load_state_dict(apart.state_dict())
+    whole = joined(together.parameters())
+    adams = [torch.optim.Adam(apart.parameters()), torch.optim.Adam([whole])]
+    for _ in range(3):
+        for model, adam in zip((apart, together), adams, strict=True):
+            adam.zero_grad(set_to_none=False)
+            model(torch.ones(4, 3)).square().sum().backward()
+            adam.step()
+    for one, other in zip(apart.parameters(), together.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+    assert whole.shape == (8,)
