@@ -19,7 +19,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["CheckpointError", "SavedRun", "kept", "load", "restore", "save", "state_of"]
+__all__ = [
+    "CheckpointError",
+    "SavedRun",
+    "kept",
+    "load",
+    "restore",
+    "save",
+    "state_of",
+    "write_whole",
+]
 
 _SECONDS = 20.0  # from one checkpoint to the next, at least
 
@@ -104,14 +113,19 @@ def save(state: dict, path: str | Path) -> None:
     CheckpointError
         If the file cannot be written; one already there is left as it was.
     """
-    path = Path(path)
     content = io.BytesIO()  # torch does not say why it could not write to a file
     torch.save(state, content)
+    write_whole(content.getbuffer(), path)
+
+
+def write_whole(content: bytes | memoryview, path: str | Path) -> None:
+    """Write a file whole or not at all, with the errors of :func:`save`."""
+    path = Path(path)
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
-            file.write(content.getbuffer())
+            file.write(content)
         os.replace(temporary, path)
     except OSError as error:
         raise CheckpointError(

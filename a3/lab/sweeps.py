@@ -21,10 +21,11 @@ from tqdm.auto import tqdm
 from a3.lab.claims import claim
 from a3.lab.environment import cache_folder
 from a3.lab.keys import key
+from a3.lab.published import fetch
 from a3.lab.saved_runs import CheckpointError, kept, load, save
 from a3.lab.worker_processes import call_in_processes
 
-__all__ = ["about", "result_path", "run_all", "run_calls"]
+__all__ = ["about", "result_path", "run_all", "run_calls", "stale"]
 
 _CLAIMED = "another sweep is making it"
 
@@ -46,7 +47,7 @@ def about(path: Path) -> dict[str, Any]:
     -------
     dict
         ``seconds`` that the run took, those before it was stopped included, as far as they are
-        known; ``date``, ``processor``, ``python``, ``torch``.
+        known; ``by``, the function; ``date``, ``processor``, ``python``, ``torch``.
 
     Raises
     ------
@@ -57,6 +58,20 @@ def about(path: Path) -> dict[str, Any]:
     """
     state = load(path)
     return {"seconds": state["seconds"], **state["made"]}
+
+
+def stale(named: set[Path]) -> list[Path]:
+    """Results of the functions of ``a3`` that are kept, but are none of these.
+
+    Those of other functions, which are a reader's own, are not among them.
+    """
+    found = []
+    for path in sorted(cache_folder().glob("*.pt")):
+        if path not in named and len(path.stem) == 32:
+            state = kept(path) or {}
+            if str(state.get("made", {}).get("by")).startswith("a3."):
+                found.append(path)
+    return found
 
 
 def run_all(
@@ -144,6 +159,9 @@ def run_calls(
     calls = list(calls)
     paths = [result_path(*call) for call in calls]
     results = [_result(path) for path in paths]
+    for i, path in enumerate(paths):
+        if results[i] is None and fetch(path):
+            results[i] = _result(path)
     missing = [i for i, result in enumerate(results) if result is None]
     _tidy([path for path, result in zip(paths, results, strict=True) if result is not None])
     if not missing:
@@ -234,7 +252,8 @@ def _run(
             return i, None, error
         try:
             seconds = spent + time.time() - begun
-            save({"result": result, "seconds": seconds, "made": _circumstances()}, path)
+            made = {"by": f"{function.__module__}.{function.__qualname__}"} | _circumstances()
+            save({"result": result, "seconds": seconds, "made": made}, path)
             load(path)  # an error now, rather than every next time, if it holds other objects
             checkpoint.unlink(missing_ok=True)
         except CheckpointError as problem:

@@ -102,8 +102,9 @@ def small_clip(seed: int = 0) -> Clip:
     ----------
     seed : int
     """
-    settings = _shortened(SmallClip(seed=seed))
-    (run,) = run_all(train_small_clip, [{"settings": settings, "held_out": "test"}])
+    settings = SmallClip(seed=seed)
+    changes = {} if profile() == "full" else {"steps": _QUICK_STEPS}
+    (run,) = run_all(train_small_clip, _runs([settings], **changes))
     return as_clip(settings, run)
 
 
@@ -132,13 +133,8 @@ def as_clip(settings: SmallClip, run: dict) -> Clip:
     return Clip(name, model, preprocess, vocabulary, settings.image_size, settings.context)
 
 
-def _shortened(settings: SmallClip) -> SmallClip:
-    """A few steps only where ``A3_PROFILE`` asks for short runs."""
-    return settings if profile() == "full" else replace(settings, steps=_QUICK_STEPS)
-
-
-def _runs(settings: Iterable[SmallClip]) -> list[dict[str, Any]]:
-    return [{"settings": _shortened(each), "held_out": "test"} for each in settings]
+def _runs(settings: Iterable[SmallClip], **changes: Any) -> list[dict[str, Any]]:
+    return [{"settings": replace(each, **changes), "held_out": "test"} for each in settings]
 
 
 def _seconds(run: dict[str, Any]) -> float:
@@ -148,8 +144,8 @@ def _seconds(run: dict[str, Any]) -> float:
 
 def _experiment(pages: str, settings: Iterable[SmallClip]) -> Experiment:
     names = tuple(f"tutorials/clip/{page}" for page in pages.split())
-    runs = partial(_runs, settings)
-    return Experiment(names, train_small_clip, runs, runs, _seconds)
+    full, quick = partial(_runs, settings), partial(_runs, settings, steps=_QUICK_STEPS)
+    return Experiment(names, train_small_clip, full, quick, _seconds)
 
 
 EXPERIMENTS = {

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 
 from a3.translation.decoder_only import DecoderOnlyTransformer
 from a3.translation.encoder_decoder import EncoderDecoder
 from a3.translation.word_pairs import EOP, EOS, SOS, WordPairs, decode, encode, pad, padding_mask
 
-__all__ = ["exact_match", "translate"]
+__all__ = ["complete", "exact_match", "translate"]
 
 
 @torch.no_grad()
@@ -59,31 +62,40 @@ def translate(
     translations = {}
     for start in range(0, len(tokens), batch_size):
         rows = by_length[start : start + batch_size]
-        decoded = _decode_greedily(model, [tokens[i] for i in rows], max_length)
-        translations |= zip(rows, map(decode, decoded), strict=True)
+        written = _read_and_write(model, [tokens[i] for i in rows], max_length)
+        translations |= zip(rows, written, strict=True)
     return [translations[i] for i in range(len(tokens))]
 
 
-def _decode_greedily(
-    model: EncoderDecoder, tokens: list[list[int]], max_length: int
-) -> list[list[int]]:
-    """Tokens of the translations of words of any lengths, decoded together."""
+def _read_and_write(model: EncoderDecoder, tokens: list[list[int]], max_length: int) -> list[str]:
+    """Translations of words of any lengths, decoded together."""
     device = model.decoder.to_logits.weight.device
     source = pad(tokens, EOS).to(device)  # (B, S)
     lengths = torch.tensor([len(word) for word in tokens], device=device)
     mask = padding_mask(lengths, source.shape[1])
     keys_and_values = model.decoder.project(model.encoder(source, mask)[0])
-    token = torch.full((len(tokens), 1), SOS, device=device)
-    ended = torch.zeros_like(token, dtype=torch.bool)
+
+    def decoder(token: Tensor, cache: list | None):
+        return model.decoder(token, keys_and_values, mask, cache)
+
+    return _greedily(decoder, torch.full((len(tokens), 1), SOS, device=device), max_length)
+
+
+def _greedily(model: Callable, token: Tensor, max_length: int) -> list[str]:
+    """What a model writes after ``token``, (B, k), by the likeliest token until ``<EOS>``.
+
+    It maps tokens and the cache of those before them to logits, (B, k, V), maps, and the cache.
+    """
+    ended = torch.zeros(len(token), 1, dtype=torch.bool, device=token.device)
     cache, written = None, []
     for _ in range(max_length):
-        logits, _, cache = model.decoder(token, keys_and_values, mask, cache)
+        logits, _, cache = model(token, cache)
         token = logits[:, -1:].argmax(dim=-1)  # (B, 1)
         written.append(token)
         ended |= token == EOS
         if ended.all():
             break
-    return torch.cat(written, dim=1).tolist()
+    return [decode(row) for row in torch.cat(written, dim=1).tolist()]
 
 
 def exact_match(model: EncoderDecoder | DecoderOnlyTransformer, pairs: WordPairs) -> float:
@@ -135,16 +147,6 @@ def complete(model: DecoderOnlyTransformer, words: list[str], max_length: int = 
         by_length.setdefault(len(prompt), []).append(i)
     translations = {}
     for rows in by_length.values():
-        token = torch.tensor([tokens[i] for i in rows], device=device)
-        cache, written = None, []
-        ended = torch.zeros(len(rows), 1, dtype=torch.bool, device=device)
-        for _ in range(max_length):
-            logits, _, cache = model(token, cache)
-            token = logits[:, -1:].argmax(dim=-1)  # (B, 1)
-            written.append(token)
-            ended |= token == EOS
-            if ended.all():
-                break
-        decoded = torch.cat(written, dim=1).tolist()
-        translations |= zip(rows, map(decode, decoded), strict=True)
+        prompts = torch.tensor([tokens[i] for i in rows], device=device)  # (B, k)
+        translations |= zip(rows, _greedily(model, prompts, max_length), strict=True)
     return [translations[i] for i in range(len(words))]

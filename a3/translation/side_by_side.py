@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -83,16 +82,9 @@ class Ensemble:
         shapes = {tuple(p.shape for p in model.parameters()) for model in models}
         if len(shapes) != 1:
             raise ValueError(f"expected models of one shape, got {len(shapes)} shapes")
-        self._like = deepcopy(models[0])
         self.weights, buffers = stack_module_state(list(models))
         self._positions = buffers["positions.table"][0]
         self._layers = len(models[0].layers)
-
-    def model(self, i: int) -> DecoderOnlyTransformer:
-        """Model ``i`` with its weights of now, by itself."""
-        model = deepcopy(self._like)
-        model.load_state_dict({name: weight[i] for name, weight in self.weights.items()})
-        return model
 
     def losses(self, batch: StackedBatch) -> Tensor:
         """Mean cross-entropy of each model on its own batch, in nats a token, shape (K,)."""

@@ -296,7 +296,8 @@ def test_the_code_of_a_module_that_is_named_or_that_it_imports_changes_the_key(t
 def test_a_page_that_imports_a_run_depends_on_what_the_run_stands_on(tmp_path):
     """And a package's ``__init__`` on the way counts."""
     shutil.copytree(Path(a3.__file__).parent, tmp_path / "a3")
-    source = EDITS.replace("translation import encoder_decoder", "runs.translation import four_runs")
+    page = "runs.translation import four_runs"
+    source = EDITS.replace("translation import encoder_decoder", page)
     edits = [
         ("translation/attention.py", "math.sqrt(Q.shape[-1])", "Q.shape[-1]"),
         ("runs/__init__.py", "", "x = 1"),

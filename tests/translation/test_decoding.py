@@ -1,12 +1,14 @@
 import pytest
 import torch
-from test_translation import SENTENCE, WORDS
 
 import a3.translation.decoding
 from a3.translation.decoding import exact_match, translate
 from a3.translation.encoder_decoder import EncoderDecoder
 from a3.translation.pig_latin import ALPHABET
 from a3.translation.word_pairs import EOS, SOS, WordPairs, decode, encode
+
+WORDS = ["a", "team", "quick", "string", "well-known", "you", "squid", "i", "conditioning"]
+SENTENCE = "the air conditioning is working"
 
 
 def sharpened(hidden=16, layers=2, **options):

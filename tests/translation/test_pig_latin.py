@@ -1,16 +1,11 @@
 import hashlib
 
 import pytest
+from few_words import words
 from hypothesis import given
-from hypothesis import strategies as st
 
 from a3.translation.pig_latin import large_words, pig_latin, read_pairs, small_words
 from a3.translation.word_pairs import WordPairs, encode
-
-parts = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=12)
-vowelless = st.text("bcdfgqtuy", min_size=1, max_size=8)  # clusters and 'qu', often
-words = st.lists(parts | vowelless, min_size=1, max_size=3).map("-".join)
-WORDS = ["a", "team", "quick", "string", "well-known", "you", "squid", "i", "my", "apple", "oak"]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ from itertools import takewhile
 
 import pytest
 import torch
+from few_words import WORDS, words
 from hypothesis import given
-from test_pig_latin import WORDS, words
 
 from a3.translation.pig_latin import ALPHABET, small_words
 from a3.translation.word_pairs import EOP, EOS, IGNORE, SOS, WordPairs, decode, encode, pad
