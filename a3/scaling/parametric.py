@@ -7,16 +7,18 @@ starts, and then all resamples for the intervals, are fitted at once as one batc
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
 from a3.lab.intervals import check_options, interval, resampling_counts
-from a3.scaling.loss_law import fit_laws, log_terms, projected_starts
 from a3.scaling.run_table import Column, LeftOut, run_table
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["ParametricFit", "fit_parametric"]
 
@@ -128,6 +130,10 @@ def fit_parametric(
     Section 3.3 and Eq. (3) of Hoffmann et al. (2022); Besiroglu et al. (2024), who find that the
     former's optimiser stopped early.
     """
+    import torch  # here, so that who only imports the fits need not wait for it
+
+    from a3.scaling.loss_law import fit_laws, log_terms, projected_starts
+
     check_options(bootstrap, level)
     if not 0 < delta < np.inf:
         raise ValueError(f"delta must be positive and finite, got {delta}")
@@ -142,7 +148,7 @@ def fit_parametric(
         first = torch.as_tensor(starts, dtype=torch.float64)
         if first.dim() != 2 or first.shape[1] != 5 or not len(first):
             raise ValueError(f"starts must be of shape (s, 5), got {tuple(first.shape)}")
-        first = _shift(first, *center)
+        first = torch.stack(_shift(first.unbind(-1), *center), -1)
     once = torch.ones(1, len(y), dtype=torch.float64)
     rough, values = fit_laws(first, n, d, y, once, delta, iterations=8)
     rough = rough[values.argsort()[:12]]  # the others lag far behind, where steps are slow
@@ -156,7 +162,8 @@ def fit_parametric(
     terms = log_terms(best[None], n, d)[:, 0]  # (3, r)
     residual = terms.logsumexp(0) - y
     _warn_of_missing_terms(best[3:], terms.softmax(0).amax(-1))
-    law, *samples = _shift(torch.cat([best[None], samples]), -center[0], -center[1]).numpy()
+    laws = torch.cat([best[None], samples]).unbind(-1)
+    law, *samples = torch.stack(_shift(laws, -center[0], -center[1]), -1).numpy()
     samples = np.reshape(samples, (bootstrap, 5))
     low, high = interval(_with_split(samples), _with_split(law), level, **spread)
     ends = np.array([_with_split(law), low, high]).T  # (7, 3)
@@ -206,10 +213,10 @@ def _warn_of_missing_terms(exponents: Tensor, shares: Tensor) -> None:
         warnings.warn(f"these runs do not show the whole law: {reasons}", RuntimeWarning, 3)
 
 
-def _shift(law: Tensor, n: Tensor, d: Tensor) -> Tensor:
-    """The same laws for sizes and tokens whose logarithms are smaller by n and d."""
-    e, a, b, alpha, beta = law.unbind(-1)
-    return torch.stack([e, a - alpha * n, b - beta * d, alpha, beta], -1)
+def _shift(law: Sequence[Tensor], n: Tensor, d: Tensor) -> list[Tensor]:
+    """The five numbers of laws of sizes and tokens whose logarithms are smaller by n and d."""
+    e, a, b, alpha, beta = law
+    return [e, a - alpha * n, b - beta * d, alpha, beta]
 
 
 def _with_split(law: np.ndarray) -> np.ndarray:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 import numpy as np
 import pandas as pd
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Column", "LeftOut", "run_table"]
 
-Column = str | Sequence[float] | np.ndarray | pd.Series | Tensor
+Column = Union[str, Sequence[float], np.ndarray, pd.Series, "Tensor"]  # noqa: UP007
 
 
 class LeftOut(NamedTuple):
@@ -96,7 +98,7 @@ def _check_names(asked: dict[str, Column], data: pd.DataFrame | None) -> None:
 
 def _values(name: str, column: Any, data: pd.DataFrame | None) -> np.ndarray | list[Hashable]:
     values = data[column] if isinstance(column, str) else column
-    if isinstance(values, Tensor):
+    if hasattr(values, "detach"):  # a tensor: torch is not imported for its sake
         values = values.detach().cpu().numpy()
     values = np.asarray(values)
     if values.ndim != 1:
