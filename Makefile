@@ -1,9 +1,10 @@
 # make html   build the book into _build/html     make serve   serve it on this machine
 # make test   run the tests                       make lint    check the style of the code
+# make train  train what is missing, no more      make results put what was trained beside the book
 # make clean  remove what was built, keep the trained results
 # make distclean   remove those and .venv too     make help    print this
 #
-# Settings:  PYTHON=python3.12   PROFILE=quick|full   PORT=8000   A3_CACHE=where results are kept (else ~/.cache/a3)
+# Settings:  PYTHON=python3.12   PROFILE=quick|full   PORT=8000   MINUTES=of training   A3_CACHE=where results are kept (else ~/.cache/a3)
 
 PYTHON  ?= python3
 PROFILE ?= $(or $(A3_PROFILE),full)
@@ -28,12 +29,20 @@ export MALLOC_MMAP_THRESHOLD_ := 100000000000
 export MALLOC_TOP_PAD_ := 67108864
 export GLIBC_TUNABLES := glibc.malloc.hugetlb=1
 
-.PHONY: html test serve lint clean distclean help
+.PHONY: html train results test serve lint clean distclean help
 
-# Sphinx warns about a page only when it reads it, so after a failure it reads every page again.
+# A run that failed is named, and then its page fails: the others are built.
 html: .venv/installed
+	$(BIN)/python -m a3.runs train || [ $$? = 1 ]
 	$(BIN)/python -m sphinx -n -W --keep-going -c . docs _build/html || { rm -rf _build/html/.doctrees; exit 1; }
 	@echo "Open file://$(CURDIR)/_build/html/index.html, or run: make serve"
+
+train: .venv/installed
+	$(BIN)/python -m a3.runs train $(if $(MINUTES),--minutes $(MINUTES))
+
+results: train
+	$(BIN)/python -m a3.runs export _build/html/results
+	$(MAKE) html
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n auto --dist worksteal

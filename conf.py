@@ -33,6 +33,7 @@ extensions = [
     "sphinx_togglebutton",
     "sphinxcontrib.bibtex",
     "sphinxcontrib.katex",
+    "trained_models",
 ]
 templates_path = [str(ROOT / "docs" / "_templates")]
 # A part's own introduction takes the place of the gallery's index, and of its timing tables.

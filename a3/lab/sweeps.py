@@ -178,9 +178,10 @@ def run_calls(
     jobs = [(i, *calls[i], paths[i], until, False) for i in missing]
     weights = [1] * len(calls) if seconds is None else seconds
     failed, unsaved, claimed = [], [], []
-    hidden = {} if progress else {"disable": True}  # else as TQDM_DISABLE says
+    options = {} if progress else {"disable": True}  # else as TQDM_DISABLE says
     total = sum(weights[i] for i in missing)
-    with tqdm(desc="runs", total=total, leave=False, **hidden) as bar:
+    options |= {"bar_format": "{desc}: {percentage:3.0f} %|{bar}| {elapsed}, {remaining} left"}
+    with tqdm(desc=f"{len(missing)} runs", total=total, leave=False, **options) as bar:
         while jobs:
             with closing(_finished(jobs, workers, until)) as finished:
                 for i, result, error in finished:

@@ -75,7 +75,7 @@ def named() -> set[Path]:
     }
 
 
-def select(names: Iterable[str], among: Iterable[Run]) -> list[Run]:
+def select(names: Iterable[str]) -> list[Run]:
     """The runs of these names, or of the experiments of these names; all if there is no name.
 
     Raises
@@ -83,26 +83,20 @@ def select(names: Iterable[str], among: Iterable[Run]) -> list[Run]:
     ValueError
         If there is no such run or experiment; the message names those that are near.
     """
-    names, among = [*names], [*among]
-    if not names:
-        return among
-    known = experiments()
-    chosen: dict[str, Run] = {}
+    every, known, chosen = runs(), experiments(), {}
     for name in names:
         wanted = name.strip().replace(" ", "-")
-        paths = (
-            {result_path(known[wanted].function, s) for s in known[wanted].settings}
-            if (wanted in known)
-            else set()
-        )
-        matching = [run for run in among if run.name == wanted or run.path in paths]
+        paths = set()  # a run that two experiments share has the name of the first
+        if wanted in known:
+            experiment = known[wanted]
+            paths = {result_path(experiment.function, each) for each in experiment.settings}
+        matching = [run for run in every if run.name == wanted or run.path in paths]
         if not matching:
-            near = get_close_matches(
-                wanted, [*known, *(run.name for run in among)], n=3, cutoff=0.4
-            )
-            raise ValueError(f"there is no run {name!r}; near it are {near or [*known]}")
+            all_names = [*known, *(run.name for run in every)]
+            near = get_close_matches(wanted, all_names, n=3, cutoff=0.4)
+            raise ValueError(f"there is no run {name!r}; near it are {', '.join(near or known)}")
         chosen |= {run.name: run for run in matching}
-    return [*chosen.values()]
+    return [*chosen.values()] or every
 
 
 def train(
@@ -133,8 +127,7 @@ def train(
     RuntimeError
         If a run failed; what the others gave is kept.
     """
-    chosen = select(names, runs())
-    missing = [run for run in chosen if not run.kept]
+    missing = [run for run in select(names) if not run.kept]
     missing.sort(key=lambda run: (run.stage, -run.seconds))
     if missing:
         slow = slowness()
