@@ -128,13 +128,12 @@ def train(
         If a run failed; what the others gave is kept.
     """
     missing = [run for run in select(names) if not run.kept]
-    missing.sort(key=lambda run: (run.stage, -run.seconds))
     if missing:
-        slow = slowness()
+        slow, begun = slowness(), sorted(missing, key=lambda run: (run.stage, -run.seconds))
         run_calls(
-            [(run.experiment.function, run.setting) for run in missing],
+            [(run.experiment.function, run.setting) for run in begun],
             minutes=minutes,
-            seconds=[slow * run.seconds for run in missing],
+            seconds=[slow * run.seconds for run in begun],
             progress=progress,
         )
     return [run for run in missing if not run.kept]
