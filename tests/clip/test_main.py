@@ -94,7 +94,7 @@ def test_options_that_make_no_sense_are_refused(folder, capsys):
 
 
 def test_the_command_runs_as_a_module(tmp_path):
-    command = [sys.executable, "-m", "a3.clip.model", "fish", "--images", str(tmp_path / "nowhere")]
+    command = [sys.executable, "-m", "a3.clip", "fish", "--images", str(tmp_path / "nowhere")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2 and "is not a folder" in done.stderr
     assert "Traceback" not in done.stderr and "RuntimeWarning" not in done.stderr

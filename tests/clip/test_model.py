@@ -5,14 +5,13 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from few_clip import SETTINGS, few_clip
+from few_clip import few_clip
 from few_emoji import few_emoji
 from PIL import Image
 
 import a3.clip.model
 from a3.clip.model import Clip
-from a3.clip.small import SmallClip
-from a3.runs.clip import load_model, small_clip, small_clips
+from a3.runs.clip import load_model
 
 
 @pytest.fixture
@@ -175,23 +174,3 @@ def test_the_cache_is_looked_into(monkeypatch):
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
     assert not a3.clip.model._cached(a3.clip.model._known("ViT-B-32", "openai"))
     assert not a3.clip.model._cached({})
-
-
-def test_small_clips_are_trained_by_the_settings_and_for_less_where_asked(monkeypatch):
-    asked = []
-
-    def run(function, settings):
-        asked.extend(settings)
-        return [{"tokens": [5, 6], "weights": weights(each["settings"])} for each in settings]
-
-    def weights(settings):
-        return a3.clip.model.build(settings, a3.clip.model.Vocabulary([5, 6])).state_dict()
-
-    monkeypatch.setattr("a3.clip.model.run_all", run)
-    monkeypatch.setenv("A3_PROFILE", "full")
-    one, two = small_clips([SETTINGS, SmallClip(seed=2)])
-    assert (one.image_size, two.name) == (32, "small CLIP (seed 2)")
-    assert asked == [{"settings": s, "held_out": "test"} for s in (SETTINGS, SmallClip(seed=2))]
-    monkeypatch.setenv("A3_PROFILE", "quick")
-    small_clip(seed=1)
-    assert asked[-1]["settings"].steps < SmallClip().steps and asked[-1]["settings"].seed == 1

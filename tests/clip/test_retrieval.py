@@ -2,7 +2,7 @@ import pytest
 import torch
 from scipy import stats
 
-from a3.clip.retrieval import ranks, recall_at, top_k
+from a3.clip.retrieval import ranks, top_k
 from a3.lab.intervals import share
 
 
@@ -49,14 +49,3 @@ def test_shares_of_nothing_are_refused():
         share(torch.zeros(0), 0.5)
     with pytest.raises(ValueError, match="level must lie between 0 and 1, got 1"):
         share(torch.ones(3), 0.5, level=1)
-
-
-def test_recall_counts_ranks_up_to_k():
-    recall = recall_at(torch.tensor([1, 2, 5, 6]), 5, gallery=20)
-    assert recall.value == 0.75 and recall.chance == 0.25 and recall.n == 4
-    assert recall.low < 0.75 < recall.high
-    assert recall_at(torch.tensor([1]), 5, gallery=3).chance == 1
-    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
-        recall_at(torch.tensor([1]), 0, gallery=3)
-    with pytest.raises(ValueError, match="a rank of 9 in a gallery of 3"):
-        recall_at(torch.tensor([9]), 1, gallery=3)

@@ -300,7 +300,7 @@ def test_a_page_that_imports_a_run_depends_on_what_the_run_stands_on(tmp_path):
     source = EDITS.replace("translation import encoder_decoder", page)
     edits = [
         ("translation/attention.py", "math.sqrt(Q.shape[-1])", "Q.shape[-1]"),
-        ("runs/__init__.py", "", "x = 1"),
+        ("runs/__init__.py", "", "x = 1\n"),
         ("clip/hunt.py", "import", "import math, "),  # not imported by it
     ]
     assert [page for _, page in edited_copy(tmp_path, edits, source)] == [True, True, False]
@@ -314,7 +314,7 @@ def test_an_edit_of_what_keeps_and_draws_results_changes_digests_of_pages_only(t
     source = source.replace(
         "import a3.lab.keys\n", "import a3.lab.keys\nfrom a3.lab.sweeps import run_all\n"
     )
-    edits = [("lab/sweeps.py", "list(settings)", "[*settings]"), ("lab/__init__.py", "", "x = 1")]
+    edits = [("lab/sweeps.py", "list(calls)", "[*calls]"), ("lab/__init__.py", "", "x = 1\n")]
     assert edited_copy(tmp_path, edits, source) == [[False, True]] * 2
 
 

@@ -183,7 +183,7 @@ def learn(folder, checkpoint):
 RUN_AND_DIE = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from test_sweeps import learn, run_all
+from tests.lab.test_sweeps import learn, run_all
 run_all(learn, [{"folder": sys.argv[2]}], workers=1, progress=False)
 """
 
@@ -192,7 +192,7 @@ run_all(learn, [{"folder": sys.argv[2]}], workers=1, progress=False)
 def killed(tmp_path, calls):
     """A run of which two epochs were done when its process was killed."""
     (tmp_path / "alive").touch()
-    command = [sys.executable, "-c", RUN_AND_DIE, os.path.dirname(__file__), str(calls)]
+    command = [sys.executable, "-c", RUN_AND_DIE, str(Path(__file__).parents[2]), str(calls)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
@@ -270,7 +270,7 @@ def test_how_a_result_was_made_is_kept_with_it():
     run_all(cube, [{"x": 2}], workers=1, progress=False)
     made = about(result_path(cube, {"x": 2}))
     assert 0 <= made["seconds"] < 60 and made["torch"] == torch.__version__
-    assert set(made) == {"seconds", "date", "processor", "python", "torch"}
+    assert set(made) == {"by", "seconds", "date", "processor", "python", "torch"}
     with pytest.raises(FileNotFoundError):
         about(result_path(cube, {"x": 5}))
 
@@ -334,7 +334,7 @@ def test_when_time_is_up_what_is_finished_is_kept(cache, calls):
 SLOW = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from test_sweeps import slow, run_all
+from tests.lab.test_sweeps import slow, run_all
 settings = [{"x": x, "folder": sys.argv[2], "seconds": float(sys.argv[3])} for x in range(4)]
 print([each["y"] for each in run_all(slow, settings, workers=2, progress=False)])
 """
@@ -342,7 +342,7 @@ print([each["y"] for each in run_all(slow, settings, workers=2, progress=False)]
 
 def start(calls, seconds):
     """A sweep of four slow runs in a process, and a session, of its own."""
-    command = [sys.executable, "-c", SLOW, os.path.dirname(__file__), str(calls), str(seconds)]
+    command = [sys.executable, "-c", SLOW, str(Path(__file__).parents[2]), str(calls), str(seconds)]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import joblib
 import pytest
 import torch
@@ -6,7 +8,7 @@ from tiny_bert import save_tiny_bert
 from a3.bert.fine_tuning import FineTuning
 from a3.bert.verbal_arithmetic import splits
 from a3.lab.keys import key
-from a3.runs.fine_tuning import RECIPES, fine_tuned, run_arm
+from a3.runs.fine_tuning import EXPERIMENTS, RECIPES, fine_tuned, run_arm
 
 
 @pytest.fixture
@@ -43,13 +45,19 @@ def test_another_recipe_in_the_table_changes_no_run_of_the_others(weights, monke
     assert key(run_arm, setting) == before
 
 
-def test_runs_come_in_the_order_of_their_seeds_and_are_kept(weights, monkeypatch):
-    monkeypatch.setitem(RECIPES, "frozen mean", FineTuning(epochs=1))
+def test_runs_come_by_their_arms_in_the_order_of_their_seeds(weights, monkeypatch):
+    settings = [
+        {"weights": weights, "arm": "frozen mean", "settings": FineTuning(epochs=1, seed=seed)}
+        for seed in (3, 1)
+    ]
+    tiny = replace(EXPERIMENTS["freezing"], full=lambda: settings)
+    monkeypatch.setitem(EXPERIMENTS, "freezing", tiny)
+    monkeypatch.setenv("A3_PROFILE", "full")
     with joblib.parallel_config("sequential"):
-        first = fine_tuned(weights, ["frozen mean"], [3, 1])["frozen mean"]
+        first = fine_tuned("freezing")["frozen mean"]
     assert [run.seed for run in first] == [3, 1]
     assert first[0].logits.shape == (800, 3)
     assert 0 <= first[0].scores(splits(3)[1]).accuracy <= 1
     monkeypatch.setattr(joblib, "Parallel", None)  # nothing runs again
-    again = fine_tuned(weights, ["frozen mean"], [1])["frozen mean"]
-    assert torch.equal(again[0].logits, first[1].logits)
+    again = fine_tuned("freezing")["frozen mean"]
+    assert torch.equal(again[1].logits, first[1].logits)

@@ -1,28 +1,25 @@
 import pandas as pd
 import pytest
 
-from a3.bert.masked_language import Pretraining
-from a3.bert.side_by_side import SideBySide
 from a3.bert.verbal_arithmetic import fold
 from a3.lab import sweeps
 from a3.runs.learning_curves import learning_curves, summary
-from a3.runs.pretraining import CORPORA, SIZES
-
-QUICK = {"pretraining": Pretraining(steps=3, tokens=60), "tokens": 3_000}
-BRIEF = SideBySide(steps=2, batch_size=4, draws=2)
+from a3.runs.pretraining import CORPORA, EXPERIMENTS, SIZES
 
 
 def test_curves_have_a_row_for_each_model_and_its_baseline(tmp_path, monkeypatch):
     monkeypatch.setenv("A3_CACHE", str(tmp_path))
-    curves = learning_curves((1, 2), BRIEF, **QUICK)
-    assert len(curves) == 2 * len(CORPORA) * BRIEF.draws * len(SIZES)
+    monkeypatch.setenv("A3_PROFILE", "quick")
+    curves = learning_curves()
+    draws = EXPERIMENTS["learning curves"].settings[0]["settings"].draws
+    assert len(curves) == 2 * len(CORPORA) * draws * len(SIZES)
     assert not curves.duplicated(["corpus", "seed", "draw", "sentences"]).any()
     for number, rows in curves.groupby("seed"):
         share = (fold(number).evaluation["label"] == 2).mean()
         assert (rows["majority"] == share).all()
     assert curves[["accuracy", "macro_f1", "minus_accuracy"]].stack().between(0, 1).all()
     monkeypatch.setattr(sweeps, "_run", None)  # kept: nothing runs again
-    pd.testing.assert_frame_equal(curves, learning_curves((1, 2), BRIEF, **QUICK))
+    pd.testing.assert_frame_equal(curves, learning_curves())
 
 
 def curves_of(**values):

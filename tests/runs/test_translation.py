@@ -1,3 +1,6 @@
+from dataclasses import replace
+from functools import partial
+
 import pytest
 
 import a3.runs.translation
@@ -28,9 +31,15 @@ def small(tmp_path, monkeypatch):
     monkeypatch.setattr(a3.runs.translation, "small_words", lambda: WORDS)
     monkeypatch.setattr(a3.runs.translation, "large_words", lambda: WORDS[::-1])
     hp = Hyperparameters(epochs=5, batch_size=4)
-    runs = {("large", 8): (2, hp), ("small", 6): (1, hp)}
-    monkeypatch.setattr(a3.runs.translation, "FOUR_RUNS", runs)
+    runs = [
+        {"words": "large", "hidden": 8, "layers": 2, "hyperparameters": hp},
+        {"words": "small", "hidden": 6, "layers": 1, "hyperparameters": hp},
+    ]
+    quick = partial(a3.runs.translation._with_seeds, runs, (0, 3), epochs=2)
+    experiments = a3.runs.translation.EXPERIMENTS
+    monkeypatch.setitem(experiments, "four runs", replace(experiments["four runs"], quick=quick))
     monkeypatch.setattr(a3.runs.translation, "run_all", run_here)
+    monkeypatch.setenv("A3_PROFILE", "quick")
 
 
 def run_here(function, settings):
@@ -39,19 +48,19 @@ def run_here(function, settings):
 
 def test_the_four_runs_are_the_handouts():
     table = {
-        run: (layers, hp.batch_size, hp.epochs, hp.learning_rate, hp.decay, hp.patience)
-        for run, (layers, hp) in FOUR_RUNS.items()
+        (run["words"], run["hidden"]): (run["layers"], *vars(run["hyperparameters"]).values())
+        for run in FOUR_RUNS
     }
     assert table == {
-        ("small", 32): (4, 64, 100, 5e-4, 0.99, 100),
-        ("large", 32): (3, 512, 100, 5e-4, 0.99, 10),
-        ("small", 64): (3, 64, 50, 5e-4, 0.99, 20),
-        ("large", 64): (3, 512, 50, 5e-4, 0.99, 20),
+        ("small", 32): (4, 100, 64, 5e-4, 0.99, 100, 0),
+        ("large", 32): (3, 100, 512, 5e-4, 0.99, 10, 0),
+        ("small", 64): (3, 50, 64, 5e-4, 0.99, 20, 0),
+        ("large", 64): (3, 50, 512, 5e-4, 0.99, 20, 0),
     }
 
 
 def test_each_run_has_one_model_a_seed_with_its_history_and_its_accuracy():
-    runs = four_runs(seeds=(0, 3), epochs=2)
+    runs = four_runs()
     assert list(runs) == [("large", 8), ("small", 6)]
     for (_, hidden), seeds in runs.items():
         assert len(seeds) == 2
@@ -96,8 +105,8 @@ def test_the_two_stacks_have_as_many_parameters_and_as_much_compute_as_the_one()
 
 
 def test_one_and_two_stacks_have_a_run_a_seed():
-    runs = one_or_two_stacks(seeds=(0, 1), epochs=1)
-    assert {name: len(seeds) for name, seeds in runs.items()} == {"one stack": 2, "two stacks": 2}
+    runs = one_or_two_stacks()
+    assert {name: len(seeds) for name, seeds in runs.items()} == {"one stack": 1, "two stacks": 1}
     assert isinstance(runs["one stack"][0].model, DecoderOnlyTransformer)
     assert isinstance(runs["two stacks"][0].model, EncoderDecoder)
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -133,8 +134,8 @@ def test_a_run_interrupted_at_every_epoch_resumes_to_the_same_result(tmp_path):
 KILLED = """
 import os, signal, sys, torch
 torch.set_num_threads(1)
-sys.path.insert(0, sys.argv[2])
-from test_training import WORDS, Unplugged, fit
+sys.path[:0] = [sys.argv[2], sys.argv[2] + "/tests"]
+from tests.translation.test_training import WORDS, Unplugged, fit
 data = Unplugged(WORDS[:7], 8, lambda: os.kill(os.getpid(), signal.SIGKILL))
 fit(data=data, checkpoint=sys.argv[1])
 """
@@ -142,9 +143,9 @@ fit(data=data, checkpoint=sys.argv[1])
 
 def test_a_killed_process_resumes_to_the_same_result(tmp_path):
     path = tmp_path / "run.pt"
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, str(path), os.path.dirname(__file__)], capture_output=True
-    )
+    root = str(Path(__file__).parents[2])
+    command = [sys.executable, "-c", KILLED, str(path), root]
+    killed = subprocess.run(command, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert History(**load(path)["history"]).epochs == 2
     assert_same(fit(checkpoint=path), fit())
