@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-__all__ = ["Share", "check_options", "interval", "resampling_counts", "share"]
+__all__ = ["Share", "check_options", "interval", "resampling_counts", "share", "student"]
 
 
 def check_options(bootstrap: int, level: float) -> None:
@@ -106,6 +106,23 @@ def interval(
         tail = stats.norm.cdf(-stats.t.ppf((1 + level) / 2, freedom))
         ends = np.nanquantile(known, [tail, 1 - tail], axis=0)
     return np.where(some, ends, np.nan)
+
+
+def student(n: int, level: float = 0.95) -> float:
+    """What times the standard deviation of n values gives half the interval of their mean.
+
+    The values are independent: one a seed or a thing, not one a repetition of it.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two, or the level is not between 0 and 1.
+    """
+    if n < 2:
+        raise ValueError(f"an interval needs two values, got {n}")
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level}")
+    return float(stats.t.ppf((1 + level) / 2, n - 1)) / math.sqrt(n)
 
 
 class Share(NamedTuple):

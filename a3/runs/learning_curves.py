@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 import torch
-from scipy import stats
 from sklearn.metrics import f1_score
 
 from a3.bert.classifier import load_classifier
 from a3.bert.fine_tuning import FineTuning, encode, fine_tune, logits
 from a3.bert.verbal_arithmetic import fold
+from a3.lab.intervals import student
 from a3.lab.sweeps import run_all
 from a3.runs.pretraining import EXPERIMENTS, SIZES
 
@@ -90,18 +90,14 @@ def summary(
     ValueError
         If there are not two seeds, there is no such corpus, or the level is not between 0 and 1.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level}")
-    seeds = curves["seed"].nunique()
-    if seeds < 2:
-        raise ValueError(f"an interval needs two seeds, got {seeds}")
+    factor = student(curves["seed"].nunique(), level)
     table = curves.pivot_table(measure, ["sentences", "seed"], "corpus")  # means over the draws
     if against is not None:
         if against not in table:
             raise ValueError(f"there is no corpus {against!r} among {[*table]}")
         table = table.sub(table[against], axis=0).drop(columns=against)
     by_size = table.groupby("sentences")
-    half = stats.t.ppf((1 + level) / 2, seeds - 1) * by_size.std() / seeds**0.5
+    half = factor * by_size.std()
     mean = by_size.mean()
     columns = {"mean": mean, "low": mean - half, "high": mean + half}
     return pd.DataFrame({name: column.T.stack() for name, column in columns.items()})

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from a3.lab.intervals import check_options, interval, resampling_counts
+from a3.lab.intervals import check_options, interval, resampling_counts, student
 
 
 @given(st.integers(1, 20), st.integers(0, 30), st.integers(0, 99))
@@ -65,3 +65,14 @@ def test_options_out_of_range_are_refused():
     for level in (0, 1, 95, math.nan):
         with pytest.raises(ValueError, match="level must lie between 0 and 1"):
             check_options(10, level)
+
+
+def test_students_interval_of_a_mean_is_scipys():
+    values = np.random.default_rng(0).normal(size=6)
+    low, high = stats.t.interval(0.9, 5, values.mean(), stats.sem(values))
+    reach = student(6, 0.9) * values.std(ddof=1)
+    assert (values.mean() - reach, values.mean() + reach) == pytest.approx((low, high))
+    with pytest.raises(ValueError, match="an interval needs two values, got 1"):
+        student(1)
+    with pytest.raises(ValueError, match="level must lie between 0 and 1, got 95"):
+        student(3, 95)

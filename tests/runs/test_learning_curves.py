@@ -54,7 +54,7 @@ def test_corpora_are_compared_seed_by_seed():
 
 def test_an_interval_needs_two_seeds_a_level_and_a_corpus_that_is_there():
     curves = curves_of(prose=[(0.1,), (0.5,)])
-    with pytest.raises(ValueError, match="an interval needs two seeds, got 1"):
+    with pytest.raises(ValueError, match="an interval needs two values, got 1"):
         summary(curves[curves["seed"] == 0])
     with pytest.raises(ValueError, match="level must lie between 0 and 1, got 95"):
         summary(curves, level=95)

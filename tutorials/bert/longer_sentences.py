@@ -14,7 +14,6 @@ number.
 import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -24,6 +23,7 @@ from a3.bert.pretrained import checkpoint
 from a3.bert.verbal_arithmetic import LABELS, longer_sentences, splits, verbal_arithmetic
 from a3.lab import figures
 from a3.lab.environment import profile
+from a3.lab.intervals import student
 from a3.runs.fine_tuning import fine_tuned
 
 full = profile() == "full"
@@ -60,8 +60,7 @@ answers["always positive"] = np.full_like(true, 2)[None]
 
 
 def interval(values):  # over the seeds: mean, and how far it reaches
-    error = stats.sem(values, axis=0)
-    return np.mean(values, axis=0), error * stats.t.ppf(0.975, len(seeds) - 1)
+    return np.mean(values, axis=0), student(len(seeds)) * np.std(values, axis=0, ddof=1)
 
 
 def by_length(name):  # (S, lengths)

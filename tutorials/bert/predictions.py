@@ -22,6 +22,7 @@ from a3.bert.pretrained import checkpoint
 from a3.bert.verbal_arithmetic import LABELS, splits, verbal_arithmetic
 from a3.lab import figures
 from a3.lab.environment import profile
+from a3.lab.intervals import student
 from a3.runs.fine_tuning import fine_tuned
 
 full = profile() == "full"
@@ -80,8 +81,7 @@ answers["always positive"] = np.full_like(answers["full"], 2)
 
 
 def interval(values):  # over the seeds: mean, and how far it reaches
-    error = stats.sem(values, axis=0)
-    return np.mean(values, axis=0), error * stats.t.ppf(0.975, len(seeds) - 1)
+    return np.mean(values, axis=0), student(len(seeds)) * np.std(values, axis=0, ddof=1)
 
 
 def accuracy(name, among):  # of each seed, on some of the new sentences

@@ -22,6 +22,7 @@ from a3.clip.evaluation import held_out_features
 from a3.clip.retrieval import ranks
 from a3.lab import figures
 from a3.lab.environment import profile
+from a3.lab.intervals import student
 from a3.runs.clip import ABLATIONS, BASES, EXPERIMENTS, as_clip, small_clips
 
 full = profile() == "full"
@@ -43,7 +44,7 @@ TESTS = {
 
 
 def mean_and_reach(x):  # of numbers (n,) or (m, n): the mean, and half its interval of 95 %
-    return x.mean(dim=-1), 1.96 * x.std(dim=-1) / x.shape[-1] ** 0.5
+    return x.mean(dim=-1), student(x.shape[-1]) * x.std(dim=-1)
 
 
 def log_ranks(clip, things, captions):  # of the right drawing, (n,)

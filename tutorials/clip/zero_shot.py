@@ -27,7 +27,7 @@ from a3.clip.evaluation import gallery
 from a3.clip.figures import preprocessed, similarity_matrix, top_five
 from a3.clip.retrieval import ranks
 from a3.lab.environment import profile
-from a3.lab.intervals import share
+from a3.lab.intervals import share, student
 from a3.runs.clip import load_model, small_clip, small_clips
 
 full = profile() == "full"
@@ -282,7 +282,7 @@ for name, templates in prompts.items():
     hits = right(templates)
     one = share(hits, 1 / len(names))
     gain = (hits.float() - alone.float()).mean(dim=0)  # of each thing, (n,)
-    reach = 1.96 * (gain.std() / len(gain) ** 0.5)
+    reach = student(len(gain)) * gain.std()
     table[name] = [*one[:3], gain.mean(), gain.mean() - reach, gain.mean() + reach]
 columns = ["right, %", "from", "to", "gain, points", "from ", "to "]
 table = 100 * pd.DataFrame.from_dict(table, "index", float, columns)

@@ -20,6 +20,7 @@ from scipy import stats
 
 from a3.lab import figures
 from a3.lab.environment import profile
+from a3.lab.intervals import student
 from a3.runs.scaling import sweep
 from a3.scaling import compute_optimal, fit_isoflop, fit_parametric
 
@@ -46,8 +47,8 @@ def envelope_of(data):
 
 def over_seeds(values):
     """Mean of the values of all seeds, and its interval by Student's t."""
-    mean, error = np.mean(values, axis=0), stats.sem(values)
-    return mean, *stats.t.interval(0.95, len(values) - 1, mean, error)
+    mean, reach = np.mean(values, axis=0), student(len(values)) * np.std(values, axis=0, ddof=1)
+    return mean, mean - reach, mean + reach
 
 
 parabolas = parabolas_of(at, group="seed")
