@@ -35,8 +35,8 @@ class BertForSentenceClassification(BertModel):
 
     References
     ----------
-    Equation :eq:`sentence-logits` of the book; Section 4 of Devlin et al. (2019). Question 1 of the
-    handouts' part on BERT.
+    Equation :eq:`sentence-logits` of the book, on the encoder :eq:`bert-encoder`; Section 4 of
+    Devlin et al. (2019). Question 1 of the handouts' part on BERT.
     """
 
     def __init__(self, config):

@@ -168,6 +168,10 @@ def fine_tune(
     ------
     FloatingPointError
         If the loss stops being finite.
+
+    References
+    ----------
+    A step is equation :eq:`fine-tuning-step` of the book.
     """
 
     def loss(rows: Tensor) -> Tensor:

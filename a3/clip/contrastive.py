@@ -119,7 +119,7 @@ def supervised_contrastive_loss(X: Tensor, groups: Tensor, scale: Tensor | float
 
     References
     ----------
-    Khosla et al. (2020), equation 2.
+    Khosla et al. (2020), equation 2; :eq:`small-clip-loss` of the book has four to a group.
     """
     if X.dim() != 2 or groups.shape != X.shape[:1]:
         raise ValueError(

@@ -80,7 +80,7 @@ def relu_chain_derivative(x: Tensor, weights: Tensor) -> Tensor:
 
     References
     ----------
-    Equation :eq:`relu-chain-derivative` of the book.
+    Equation :eq:`relu-chain-derivative` of the book, worked out as :eq:`relu-chain-alive`.
     """
     _check_weights(weights)
     _check_finite(x=x)

@@ -1,7 +1,8 @@
 r"""The noisy quadratic model: gradient descent on a bowl, with noise that the batch averages.
 
 The loss :math:`\frac12 \sum_i h_i w_i^2` has curvatures :math:`h_i`. The gradient of one example
-has noise of variance :math:`c_i` in direction i; that of a batch of B examples, :math:`c_i / B`.
+has noise of variance :math:`c_i` in direction i; that of a batch of B examples, :math:`c_i / B`
+(equation :eq:`batch-variance` of the book).
 All expectations have closed forms, so whole grids of learning rates, batch sizes and numbers of
 steps are one array programme. The three are broadcast together.
 """
@@ -85,7 +86,7 @@ class NoisyQuadratic:
 
         References
         ----------
-        Equation :eq:`second-moment` of the book.
+        Equation :eq:`second-moment` of the book, the solution of :eq:`moment-recursion`.
         """
         T, eta, B = _grid(steps, learning_rate, batch_size)
         x = eta * self.curvature  # (..., d)
@@ -101,6 +102,8 @@ class NoisyQuadratic:
 
     def loss(self, steps: Numbers, learning_rate: Numbers, batch_size: Numbers) -> Tensor:
         r"""The expected loss :math:`\frac12 \sum_i h_i E[w_{T,i}^2]` after some steps.
+
+        Equation :eq:`steps-loss` of the book.
 
         Parameters
         ----------
@@ -156,6 +159,8 @@ class NoisyQuadratic:
 
     def best_learning_rate(self, steps: Numbers, batch_size: Numbers) -> tuple[Tensor, Tensor]:
         r"""The stable learning rate of least expected loss after a fixed number of steps.
+
+        For one weight and one step it is equation :eq:`one-step-rate` of the book.
 
         Parameters
         ----------

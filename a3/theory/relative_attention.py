@@ -172,7 +172,7 @@ def as_convolution(
 
     References
     ----------
-    Equation :eq:`convolution-weights` of the book; question 1.3.1 (2025).
+    Equation :eq:`convolution-weights` of the book, for :eq:`convolution`; question 1.3.1 (2025).
     """
     if not all(w >= 0 for w in kernel) or not 0 < sum(kernel) < math.inf:
         raise ValueError(
@@ -253,7 +253,8 @@ def as_max_pooling(k: int, n: int, beta: float) -> tuple[float, float, float, Te
 
     References
     ----------
-    Equation :eq:`max-pooling-weights` of the book; question 1.3.2 (2025).
+    Equation :eq:`max-pooling-weights` of the book, for :eq:`max-pooling`; what the layer then gives
+    is :eq:`soft-maximum`. Question 1.3.2 (2025).
     """
     _half_width(2 * k + 1, n)
     if not 0 < beta < math.inf:

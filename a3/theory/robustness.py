@@ -111,7 +111,7 @@ def fgsm_radius(w: Tensor, X: Tensor) -> Tensor:
     .. math:: \epsilon = \frac{|w^\top x|}{\lVert w \rVert_1}
 
     It is the distance in the largest coordinate from x to the boundary. For a single input
-    coordinate it is :math:`|x|`, whatever the weight.
+    coordinate it is :math:`|x|`, whatever the weight: :eq:`weight-decay-fgsm-epsilon`.
 
     Parameters
     ----------
@@ -140,8 +140,8 @@ def ridge(X: Tensor, t: Tensor, weight_decay: float | Tensor) -> Tensor:
 
     .. math:: w^* = (X^\top X + 2 n \lambda I)^{-1} X^\top t
 
-    It is computed from the singular values of X, so that it stays exact as the weight decay goes
-    to zero, where it becomes the solution of least norm.
+    It is computed from the singular values of X, :eq:`ridge-svd`, so that it stays exact as the
+    weight decay goes to zero, where it becomes the solution of least norm.
 
     Parameters
     ----------

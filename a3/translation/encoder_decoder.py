@@ -256,7 +256,10 @@ class EncoderDecoder(nn.Module):
         return logits, AttentionMaps(encoder, list(decoder), list(cross))
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
-        """Cross-entropy of the batch's target tokens in nats, summed, and their number."""
+        """Cross-entropy of the batch's target tokens in nats, summed, and their number.
+
+        Equation :eq:`translation-loss` of the book, before it is divided by that number.
+        """
         logits, _ = self(batch.source, batch.inputs, batch.source_mask)
         total = F.cross_entropy(
             logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE, reduction="sum"
