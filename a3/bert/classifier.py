@@ -94,10 +94,7 @@ class RobertaForSentenceClassification(RobertaModel):
         return _classify(self, encoded.pooler_output, labels)
 
 
-_CLASSIFIERS = {
-    "bert": BertForSentenceClassification,
-    "roberta": RobertaForSentenceClassification,
-}
+_CLASSIFIERS = {"bert": BertForSentenceClassification, "roberta": RobertaForSentenceClassification}
 
 
 def load_classifier(

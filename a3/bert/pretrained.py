@@ -56,9 +56,7 @@ class Checkpoint:
         )
 
 
-def checkpoint(
-    name: str = "MathBERT", revision: str = REVISION, *, log: bool = True
-) -> Checkpoint:
+def checkpoint(name: str = "MathBERT", revision: str = REVISION, *, log: bool = True) -> Checkpoint:
     """The checkpoint of that name from the hub or its cache; else MiniLM, which pip delivers.
 
     Parameters

@@ -16,13 +16,7 @@ from a3.clip.model import Clip
 from a3.clip.retrieval import ranks
 from a3.lab.intervals import Share, share
 
-__all__ = [
-    "GROUP_TEMPLATES",
-    "caption_features",
-    "evaluate",
-    "gallery",
-    "held_out_features",
-]
+__all__ = ["GROUP_TEMPLATES", "caption_features", "evaluate", "gallery", "held_out_features"]
 
 GROUP_TEMPLATES = ("{}", "a {}", "a drawing of {}", "a picture of {}", "an emoji of {}")
 """Prompts for Unicode's groups; the first of them alone is the single prompt."""

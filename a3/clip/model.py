@@ -22,7 +22,6 @@ from a3.lab.environment import hub_reachable
 __all__ = ["Clip", "pretrained_clip"]
 
 
-
 @dataclass(frozen=True)
 class Clip:
     """A trained pair of towers. Whatever made it, it is used the same way.

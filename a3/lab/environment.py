@@ -1,6 +1,5 @@
 """What the book asks of its surroundings: the profile, the folder of results, the model hub."""
 
-
 from __future__ import annotations
 
 import os

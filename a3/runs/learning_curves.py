@@ -60,10 +60,7 @@ def learning_curves() -> pd.DataFrame:
 
 
 def summary(
-    curves: pd.DataFrame,
-    measure: str = "accuracy",
-    against: str | None = None,
-    level: float = 0.95,
+    curves: pd.DataFrame, measure: str = "accuracy", against: str | None = None, level: float = 0.95
 ) -> pd.DataFrame:
     """Means over the seeds, with intervals of Student's t.
 
@@ -105,6 +102,7 @@ def summary(
     mean = by_size.mean()
     columns = {"mean": mean, "low": mean - half, "high": mean + half}
     return pd.DataFrame({name: column.T.stack() for name, column in columns.items()})
+
 
 def checkpoint_curves(
     weights: Mapping[str, Path],

@@ -111,9 +111,7 @@ def tuned_runs() -> dict[tuple[str, int], list[TranslatorRun]]:
     return translators(EXPERIMENTS["tuned runs"].settings)
 
 
-def translators(
-    settings: Iterable[dict[str, Any]],
-) -> dict[tuple[str, int], list[TranslatorRun]]:
+def translators(settings: Iterable[dict[str, Any]]) -> dict[tuple[str, int], list[TranslatorRun]]:
     """Train a translator with each of ``settings``; what was trained before is not trained again.
 
     Parameters
@@ -201,12 +199,7 @@ def _with_seeds(
 
 def _tuned(**changes: Any) -> list[dict[str, Any]]:
     runs = (
-        dict(
-            words=words,
-            hidden=hidden,
-            layers=3,
-            hyperparameters=replace(TUNED, epochs=epochs),
-        )
+        dict(words=words, hidden=hidden, layers=3, hyperparameters=replace(TUNED, epochs=epochs))
         for words, hidden, epochs in (("large", 64, 20), ("large", 32, 14), ("small", 64, 20))
     )
     return _with_seeds(runs, (0, 1), **changes)

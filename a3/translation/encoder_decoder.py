@@ -16,14 +16,7 @@ from a3.translation.attention import (
 from a3.translation.pig_latin import ALPHABET
 from a3.translation.word_pairs import IGNORE, Batch, WordPairs
 
-__all__ = [
-    "AttentionMaps",
-    "Decoder",
-    "DecoderLayer",
-    "Encoder",
-    "EncoderDecoder",
-    "EncoderLayer",
-]
+__all__ = ["AttentionMaps", "Decoder", "DecoderLayer", "Encoder", "EncoderDecoder", "EncoderLayer"]
 
 
 class AttentionMaps(NamedTuple):
