@@ -99,7 +99,6 @@ def encode(
 
     Parameters
     ----------
-    tokenizer : transformers.PreTrainedTokenizerBase
     data : DataFrame
         With the columns ``sentence`` and ``label``.
     max_length : int, optional
@@ -151,27 +150,18 @@ def fine_tune(
     """Train every parameter of a classifier that asks for a gradient.
 
     With ``requires_grad`` off for the encoder this is the handouts' frozen run, which computes
-    the same features again in every epoch; :func:`fit_linear` does not.
+    the same features again in every epoch; :func:`fit_linear` does not. A step is equation
+    :eq:`fine-tuning-step` of the book.
 
     Parameters
     ----------
     model : nn.Module
         Returns ``logits`` for a batch's inputs; changed in place, and in evaluation mode after.
-    training, validation : Sentences
-    settings : FineTuning, optional
-
-    Returns
-    -------
-    Progress
 
     Raises
     ------
     FloatingPointError
         If the loss stops being finite.
-
-    References
-    ----------
-    A step is equation :eq:`fine-tuning-step` of the book.
     """
 
     def loss(rows: Tensor) -> Tensor:
@@ -195,10 +185,8 @@ def features(
     ----------
     model : nn.Module
         A classifier of :mod:`a3.bert.classifier`.
-    sentences : Sentences
     pooling : {"pooler", "mean"}
         The pooled first token, or the mean of the last layer over all tokens but padding.
-    batch_size : int
 
     Returns
     -------
@@ -244,7 +232,6 @@ def fit_linear(
         Features, shape (n, H), and labels, shape (n,).
     settings : FineTuning, optional
         Its seed also draws the initial weights.
-    classes : int
 
     Returns
     -------

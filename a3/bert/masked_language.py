@@ -84,22 +84,19 @@ def mask(inputs: Tensor, words: int, generator: torch.Generator) -> tuple[Tensor
     Each word is chosen with probability 0.15. Of the chosen, 80 % become ``[MASK]``, 10 % a word
     drawn at random, and 10 % stay as they are.
 
+    Devlin et al. (2019), Section 3.1 and Appendix A.1.
+
     Parameters
     ----------
     inputs : Tensor of int64, shape (B, T)
     words : int
         Size of the vocabulary.
-    generator : torch.Generator
 
     Returns
     -------
     masked : Tensor of int64, shape (B, T)
     chosen : Tensor of bool, shape (B, T)
         Where to guess; never a special token.
-
-    References
-    ----------
-    Devlin et al. (2019), Section 3.1 and Appendix A.1.
     """
     chosen = (torch.rand(inputs.shape, generator=generator) < 0.15) & (inputs >= len(SPECIAL))
     fate = torch.rand(inputs.shape, generator=generator)
@@ -118,7 +115,6 @@ def batches(
     sentences : sequence of sequence of int
     tokens : int
         Of a batch, about; a longer sentence is a batch by itself.
-    generator : torch.Generator
 
     Returns
     -------
@@ -147,7 +143,6 @@ def hidden_at(
 
     Parameters
     ----------
-    model : transformers.BertModel or transformers.RobertaModel
     places : index of a Tensor of shape (B, T)
     input_ids, attention_mask, token_type_ids : Tensor of int64, shape (B, T)
 
@@ -182,8 +177,6 @@ def pretrain(
     ----------
     text : sequence of list of str
         Sentences, gone through again and again in new orders.
-    vocabulary : Vocabulary
-    settings : Pretraining, optional
     checkpoint : path-like, optional
         Written as training goes on. If it exists, training goes on from it and ends as if it had
         never been interrupted.

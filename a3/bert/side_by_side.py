@@ -58,8 +58,6 @@ def dealt(rows: Tensor, settings: SideBySide, generator: torch.Generator) -> Ten
     Parameters
     ----------
     rows : Tensor of int64, shape (n,)
-    settings : SideBySide
-    generator : torch.Generator
 
     Returns
     -------
@@ -91,7 +89,6 @@ def fine_tune_side_by_side(
     labels : Tensor of int64, shape (n,)
     batches : Tensor of int64, shape (steps, K, B)
         Rows of the inputs, for each step and model.
-    settings : SideBySide
 
     Returns
     -------

@@ -101,7 +101,6 @@ def split(
         With a column ``label``.
     held_out : int or float
         How many rows, or which share of them.
-    seed : int
     stratify : bool
         Whether each label has the same share in both parts.
 

@@ -29,9 +29,6 @@ def rank_images(
 
     Parameters
     ----------
-    clip : Clip
-    caption : str
-    folder : path-like
     progress : bool
         Whether to draw a bar.
 
@@ -63,8 +60,6 @@ def contact_sheet(
     ----------
     ranking : sequence of (Path, float)
         As :func:`rank_images` gives it, as much of it as is to be shown.
-    file : path-like
-    columns : int
 
     Raises
     ------

@@ -21,6 +21,8 @@ def cosine_similarity(X: Tensor, Y: Tensor) -> Tensor:
 
     .. math:: s_{ij} = \frac{x_i^\top y_j}{\lVert x_i \rVert_2 \, \lVert y_j \rVert_2}
 
+    Equation :eq:`cosine-similarity` of the book.
+
     Parameters
     ----------
     X : Tensor, shape (n, d)
@@ -36,10 +38,6 @@ def cosine_similarity(X: Tensor, Y: Tensor) -> Tensor:
     ------
     ValueError
         If the shapes do not match.
-
-    References
-    ----------
-    Equation :eq:`cosine-similarity` of the book.
     """
     if X.dim() != 2 or Y.dim() != 2 or X.shape[1] != Y.shape[1]:
         raise ValueError(f"expected shapes (n, d) and (m, d), got {(*X.shape,)} and {(*Y.shape,)}")
@@ -56,6 +54,8 @@ def contrastive_loss(X: Tensor, Y: Tensor, scale: Tensor | float) -> Tensor:
 
     with the cosine similarities :math:`s_{ij}` and the logit scale :math:`\tau`, the inverse of a
     temperature.
+
+    Equation :eq:`contrastive-loss` of the book; Radford et al. (2021), figure 3.
 
     Parameters
     ----------
@@ -75,10 +75,6 @@ def contrastive_loss(X: Tensor, Y: Tensor, scale: Tensor | float) -> Tensor:
     ------
     ValueError
         If the shapes do not match, or the batch is empty.
-
-    References
-    ----------
-    Equation :eq:`contrastive-loss` of the book; Radford et al. (2021), figure 3.
     """
     if X.shape != Y.shape or not len(X):
         raise ValueError(f"expected two of one shape (n, d), got {(*X.shape,)} and {(*Y.shape,)}")
@@ -98,6 +94,8 @@ def supervised_contrastive_loss(X: Tensor, groups: Tensor, scale: Tensor | float
     with the cosine similarities :math:`s_{ij}`, the logit scale :math:`\tau` and the others of the
     group, :math:`P_i`. A feature that is alone in its group is among the others, and picks none.
 
+    Khosla et al. (2020), equation 2; :eq:`small-clip-loss` of the book has four to a group.
+
     Parameters
     ----------
     X : Tensor, shape (n, d)
@@ -116,10 +114,6 @@ def supervised_contrastive_loss(X: Tensor, groups: Tensor, scale: Tensor | float
     ------
     ValueError
         If the shapes do not match, or no feature has another in its group.
-
-    References
-    ----------
-    Khosla et al. (2020), equation 2; :eq:`small-clip-loss` of the book has four to a group.
     """
     if X.dim() != 2 or groups.shape != X.shape[:1]:
         raise ValueError(
@@ -142,6 +136,8 @@ def zero_shot_weights(
 ) -> Tensor:
     """A linear classifier made of words: for each class the mean direction of its prompts.
 
+    Radford et al. (2021), section 3.1.4.
+
     Parameters
     ----------
     encode_text : callable
@@ -160,10 +156,6 @@ def zero_shot_weights(
     ------
     ValueError
         If there is no name or no template, or a template has no ``{}``.
-
-    References
-    ----------
-    Radford et al. (2021), section 3.1.4.
     """
     if not names or not templates:
         raise ValueError(

@@ -32,7 +32,6 @@ def evaluate(
     clips : sequence of Clip
         Trained alike, with a seed each. A concept counts by its mean over them, and intervals are
         for so many concepts: seeds are not further trials.
-    emoji : Emoji
     split : Split
         That they were trained with.
     captions : {"description", "name"}
@@ -68,8 +67,6 @@ def gallery(emoji: Emoji, split: Split, concepts: Tensor) -> Tensor:
 
     Parameters
     ----------
-    emoji : Emoji
-    split : Split
     concepts : Tensor, long, shape (n,)
 
     Returns

@@ -67,10 +67,6 @@ def find_images(folder: str | Path) -> list[Path]:
 def open_image(content: bytes) -> Image.Image:
     """The image in the bytes of a file, upright, decoded whole.
 
-    Parameters
-    ----------
-    content : bytes
-
     Returns
     -------
     PIL image
@@ -109,7 +105,6 @@ def encode_folder(clip: Clip, paths: Sequence[Path], *, progress: bool = True) -
 
     Parameters
     ----------
-    clip : Clip
     paths : sequence of Path
     progress : bool
         Whether to draw a bar.

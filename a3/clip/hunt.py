@@ -82,10 +82,6 @@ class Hunt:
         ----------
         captions : sequence of str
 
-        Returns
-        -------
-        list of Try
-
         Raises
         ------
         ValueError
@@ -120,7 +116,6 @@ class Hunt:
         ----------
         grammar : mapping of str to sequence of str
             Slots in their order, and what may stand in each; "" for nothing.
-        rounds : int
 
         Returns
         -------
@@ -164,10 +159,6 @@ class Hunt:
         ----------
         name : str
             What to call the target.
-
-        Returns
-        -------
-        str
 
         Raises
         ------

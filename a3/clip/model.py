@@ -133,10 +133,6 @@ def pretrained_clip(name: str, pretrained: str) -> Clip:
     pretrained : str
         The tag of its weights.
 
-    Returns
-    -------
-    Clip
-
     Raises
     ------
     ValueError

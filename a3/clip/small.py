@@ -112,7 +112,6 @@ def give_word_vectors(model: nn.Module, vocabulary: Vocabulary) -> None:
     ----------
     model : nn.Module
         As :func:`build` gives it; changed in place.
-    vocabulary : Vocabulary
     """
     embedding = model.token_embedding.weight  # the first two and the last are no words
     with torch.no_grad():

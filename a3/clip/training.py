@@ -46,7 +46,6 @@ def train_small_clip(
 
     Parameters
     ----------
-    settings : SmallClip
     held_out : {"test", "validation"}
         ``"test"`` leaves out what :func:`a3.clip.emoji_split.split` does, ``"validation"`` more, to
         choose settings by.

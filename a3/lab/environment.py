@@ -47,10 +47,6 @@ def hub_reachable(timeout: float = 3.0) -> bool:
     ----------
     timeout : float
         Seconds to wait, resolving the name included.
-
-    Returns
-    -------
-    bool
     """
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in _TRUE:
         return False

@@ -74,8 +74,6 @@ def save(figure: Figure, path: str | Path, *, dark: bool = False, dpi: float = 2
 
     Parameters
     ----------
-    figure : Figure
-    path : path-like
     dark : bool
         Whether the page behind it is dark.
     dpi : float
@@ -102,17 +100,11 @@ def band(axes: Axes, x: Sequence[float], runs: Sequence[Sequence[float]], label:
 
     Parameters
     ----------
-    axes : Axes
     x : sequence of float, length n
     runs : sequences of float
         One a seed. Those that stopped early are drawn to the length of the shortest.
-    label : str
     **line
         Passed to ``Axes.plot``.
-
-    Returns
-    -------
-    Line2D
     """
     n = min(len(x), *map(len, runs))
     values = np.array([list(run)[:n] for run in runs])

@@ -49,10 +49,6 @@ def code_digest(source: str | Path | ModuleType) -> str:
 def file_digest(path: Path) -> str:
     """The SHA-256 of a file's contents, read again when its size or time of change differs.
 
-    Parameters
-    ----------
-    path : Path
-
     Returns
     -------
     str

@@ -67,10 +67,6 @@ def load_model(name: str = "ViT-B-32", pretrained: str = "openai") -> Clip:
     pretrained : str
         The tag of its weights.
 
-    Returns
-    -------
-    Clip
-
     Raises
     ------
     ValueError
@@ -96,12 +92,7 @@ def load_model(name: str = "ViT-B-32", pretrained: str = "openai") -> Clip:
 
 
 def small_clip(seed: int = 0) -> Clip:
-    """The book's own CLIP, trained on emoji the first time (a few minutes), then kept.
-
-    Parameters
-    ----------
-    seed : int
-    """
+    """The book's own CLIP, trained on emoji the first time (a few minutes), then kept."""
     settings = SmallClip(seed=seed)
     changes = {} if profile() == "full" else {"steps": _QUICK_STEPS}
     (run,) = run_all(train_small_clip, _runs([settings], **changes))

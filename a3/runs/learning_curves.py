@@ -75,7 +75,6 @@ def summary(
         The column to average.
     against : str, optional
         A corpus to subtract from each of the others, seed by seed.
-    level : float
 
     Returns
     -------
@@ -170,7 +169,6 @@ def fine_tune_checkpoint(
     size : int
         How many sentences: the first of those that the first draw of
         :func:`a3.runs.pretraining.fine_tune_on` is given.
-    settings : FineTuning
 
     Returns
     -------

@@ -54,7 +54,6 @@ def corpus_text(corpus: str, seed: int, tokens: int = TOKENS) -> list[list[str]]
     corpus : {"mathematics", "scrambled", "prose"}
     seed : int
         Of the text; also the fold it leaves out.
-    tokens : int
 
     Raises
     ------
@@ -118,9 +117,6 @@ def fine_tune_on(
         ``"none"`` starts from weights drawn at random.
     seed : int
         Of the pretrained model; also the fold it is evaluated on.
-    settings : SideBySide, optional
-    pretraining : Pretraining, optional
-    tokens : int
 
     Returns
     -------

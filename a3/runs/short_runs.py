@@ -86,7 +86,6 @@ def by_length(
     ----------
     kind : {"sinusoidal", "one-hot", "none"}
         Of positions.
-    hyperparameters : Hyperparameters
     every : int
         Take every so many of the words.
     """

@@ -152,7 +152,6 @@ def train_translator(
         all drawn with ``hyperparameters.seed``.
     hidden, layers : int
         As for :class:`a3.translation.encoder_decoder.EncoderDecoder`.
-    hyperparameters : Hyperparameters
     architecture : {"encoder-decoder", "decoder-only"}
     checkpoint : path-like, optional
         As for :func:`a3.translation.training.train`.

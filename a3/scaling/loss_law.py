@@ -52,6 +52,8 @@ def huber_objective(
         \sum_i w_i \operatorname{Huber}_\delta\bigl(
         \operatorname{LSE}(e,\; a - \alpha n_i,\; b - \beta d_i) - y_i\bigr)
 
+    Eq. (3) of Hoffmann et al. (2022).
+
     Parameters
     ----------
     law : Tensor, shape (p, 5)
@@ -66,10 +68,6 @@ def huber_objective(
     value : Tensor, shape (p,)
     gradient : Tensor, shape (p, 5)
     hessian : Tensor, shape (p, 5, 5)
-
-    References
-    ----------
-    Eq. (3) of Hoffmann et al. (2022).
     """
     terms = log_terms(law, n, d)
     log_loss = terms.logsumexp(0)
@@ -153,6 +151,8 @@ def projected_starts(n: Tensor, d: Tensor, y: Tensor) -> Tensor:
     They minimise the squared relative errors and are not negative. One that is zero is replaced
     by what makes its term about a thousandth of the loss.
 
+    The elimination of linear unknowns of Golub and Pereyra (1973).
+
     Parameters
     ----------
     n, d, y : Tensor, shape (r,)
@@ -161,10 +161,6 @@ def projected_starts(n: Tensor, d: Tensor, y: Tensor) -> Tensor:
     Returns
     -------
     Tensor, shape (144, 5)
-
-    References
-    ----------
-    The elimination of linear unknowns of Golub and Pereyra (1973).
     """
     grid = torch.logspace(np.log10(0.03), np.log10(3), 12, dtype=torch.float64)
     exponents = torch.cartesian_prod(grid, grid)  # (144, 2)

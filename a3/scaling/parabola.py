@@ -17,23 +17,13 @@ def find_optimal_params(params: Sequence[float], loss: Sequence[float]) -> float
 
     Least squares, :eq:`isoflop-parabola`, then :eq:`isoflop-vertex`.
 
-    Parameters
-    ----------
-    params, loss : arrays, tensors or sequences, n runs
-
-    Returns
-    -------
-    float
+    Question 2.3-2 (2023).
 
     Raises
     ------
     ValueError
         If there are fewer than three sizes, all losses are equal, the parabola opens downward or
         its lowest point is outside the sizes.
-
-    References
-    ----------
-    Question 2.3-2 (2023).
     """
     runs, left_out = run_table(None, {"params": params}, loss)
     if left_out:

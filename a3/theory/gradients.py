@@ -26,6 +26,8 @@ __all__ = [
 def relu_chain(x: Tensor, weights: Tensor) -> Tensor:
     r"""A network of one unit a layer: :math:`h_i = \max(0, w_i h_{i-1})`, from :math:`h_0 = x`.
 
+    Equation :eq:`relu-chain` of the book; questions 1.1.1 and 1.1.2 (2025).
+
     Parameters
     ----------
     x : Tensor, shape (...)
@@ -43,10 +45,6 @@ def relu_chain(x: Tensor, weights: Tensor) -> Tensor:
     ValueError
         If ``weights`` has no axis of layers, the shapes cannot be broadcast, or something is not
         finite.
-
-    References
-    ----------
-    Equation :eq:`relu-chain` of the book; questions 1.1.1 and 1.1.2 (2025).
     """
     _check_weights(weights)
     _check_finite(x=x)
@@ -63,6 +61,8 @@ def relu_chain_derivative(x: Tensor, weights: Tensor) -> Tensor:
 
     At a kink the slope is taken as 0, as torch does.
 
+    Equation :eq:`relu-chain-derivative` of the book, worked out as :eq:`relu-chain-alive`.
+
     Parameters
     ----------
     x : Tensor, shape (...)
@@ -72,15 +72,6 @@ def relu_chain_derivative(x: Tensor, weights: Tensor) -> Tensor:
     -------
     Tensor, shape (...)
         Either 0 or the product of all weights.
-
-    Raises
-    ------
-    ValueError
-        As :func:`relu_chain`.
-
-    References
-    ----------
-    Equation :eq:`relu-chain-derivative` of the book, worked out as :eq:`relu-chain-alive`.
     """
     _check_weights(weights)
     _check_finite(x=x)
@@ -96,6 +87,8 @@ def relu_chain_derivative(x: Tensor, weights: Tensor) -> Tensor:
 def relu_chain_bound(weights: Tensor) -> Tensor:
     r"""The most that the slope of :func:`relu_chain` can be: :math:`\prod_i |w_i|`.
 
+    Equation :eq:`relu-chain-bound` of the book.
+
     Parameters
     ----------
     weights : Tensor, shape (..., n)
@@ -103,15 +96,6 @@ def relu_chain_bound(weights: Tensor) -> Tensor:
     Returns
     -------
     Tensor, shape (...)
-
-    Raises
-    ------
-    ValueError
-        As :func:`relu_chain`.
-
-    References
-    ----------
-    Equation :eq:`relu-chain-bound` of the book.
     """
     _check_weights(weights)
     return weights.abs().prod(-1)
@@ -126,6 +110,8 @@ def rnn(
     residual: bool = False,
 ) -> Tensor:
     r"""The states :math:`x_1, …, x_n` of :math:`x_{t+1} = \phi(W x_t)`.
+
+    Equation :eq:`sigmoid-rnn` of the book; question 1.2.1 (2025).
 
     Parameters
     ----------
@@ -148,10 +134,6 @@ def rnn(
     ------
     ValueError
         If shapes do not match, ``n`` is less than 1, or something is not finite.
-
-    References
-    ----------
-    Equation :eq:`sigmoid-rnn` of the book; question 1.2.1 (2025).
     """
     _check_rnn(x, W, n)
     batch = _broadcast(x.shape[:-1], W.shape[:-2])
@@ -171,28 +153,18 @@ def rnn_jacobian(
     Each is the derivative of the whole map by reverse-mode differentiation, not a product of
     the derivatives of layers.
 
+    Question 1.2.1 (2025).
+
     Parameters
     ----------
     x : Tensor, shape (..., d)
     W : Tensor, shape (..., d, d)
-    n : int
-    activation : callable
-    residual : bool
-        All as for :func:`rnn`.
+        These and the others as for :func:`rnn`.
 
     Returns
     -------
     Tensor, shape (..., n, d, d)
         The first is the identity.
-
-    Raises
-    ------
-    ValueError
-        As :func:`rnn`.
-
-    References
-    ----------
-    Question 1.2.1 (2025).
     """
     _check_rnn(x, W, n)
     batch, d = _broadcast(x.shape[:-1], W.shape[:-2]), x.shape[-1]
@@ -205,6 +177,8 @@ def jacobian_bound(n: int, sigma: float, slope: float = 0.25) -> float:
     r"""The most that the largest singular value of :math:`\partial x_n / \partial x_1` can be.
 
     .. math:: \sigma_{\max} \le (s\,\sigma)^{\,n-1}
+
+    Equation :eq:`jacobian-bound` of the book; question 1.2.1 (2025).
 
     Parameters
     ----------
@@ -224,10 +198,6 @@ def jacobian_bound(n: int, sigma: float, slope: float = 0.25) -> float:
     ------
     ValueError
         If ``n`` is less than 1, or a factor is negative or not finite.
-
-    References
-    ----------
-    Equation :eq:`jacobian-bound` of the book; question 1.2.1 (2025).
     """
     if n < 1:
         raise ValueError(f"the number of states must be at least 1, got {n}")

@@ -24,6 +24,8 @@ Numbers = float | Tensor
 class NoisyQuadratic:
     """A quadratic loss with noisy gradients, diagonal in its own coordinates.
 
+    Section 2.1.1 (2023); Zhang et al. (2019), Section 3.
+
     Parameters
     ----------
     curvature : Tensor, shape (d,)
@@ -37,10 +39,6 @@ class NoisyQuadratic:
     ------
     ValueError
         If the shapes differ, or an entry is negative or not finite.
-
-    References
-    ----------
-    Section 2.1.1 (2023); Zhang et al. (2019), Section 3.
     """
 
     curvature: Tensor
@@ -66,6 +64,8 @@ class NoisyQuadratic:
             \underbrace{\frac{\eta^2 c}{B} \cdot
             \frac{1 - (1-\eta h)^{2T}}{1 - (1-\eta h)^2}}_{\text{variance}}
 
+        Equation :eq:`second-moment` of the book, the solution of :eq:`moment-recursion`.
+
         Parameters
         ----------
         steps : float or Tensor
@@ -83,10 +83,6 @@ class NoisyQuadratic:
         ------
         ValueError
             If an argument is out of its range.
-
-        References
-        ----------
-        Equation :eq:`second-moment` of the book, the solution of :eq:`moment-recursion`.
         """
         T, eta, B = _grid(steps, learning_rate, batch_size)
         x = eta * self.curvature  # (..., d)
@@ -113,11 +109,6 @@ class NoisyQuadratic:
         Returns
         -------
         Tensor, shape (...)
-
-        Raises
-        ------
-        ValueError
-            As :meth:`second_moment`.
         """
         mean, variance = self.second_moment(steps, learning_rate, batch_size)
         return ((mean + variance) * self.curvature).sum(-1) / 2
@@ -127,11 +118,12 @@ class NoisyQuadratic:
 
         .. math:: L_\infty = \sum_i \frac{\eta \, c_i}{2 B (2 - \eta h_i)}
 
+        Equation :eq:`steady-loss` of the book.
+
         Parameters
         ----------
         learning_rate : float or Tensor
             :math:`0 \lt \eta \lt 2/h_{\max}`.
-        batch_size : float or Tensor
 
         Returns
         -------
@@ -142,10 +134,6 @@ class NoisyQuadratic:
         ------
         ValueError
             If a learning rate is not stable, or a batch size not positive.
-
-        References
-        ----------
-        Equation :eq:`steady-loss` of the book.
         """
         _, eta, B = _grid(0.0, learning_rate, batch_size)
         limit = (2 / self.curvature.max()).item()  # infinite without curvature
@@ -166,7 +154,6 @@ class NoisyQuadratic:
         ----------
         steps : float or Tensor
             :math:`T \ge 1`.
-        batch_size : float or Tensor
 
         Returns
         -------
@@ -197,7 +184,6 @@ class NoisyQuadratic:
         ----------
         target : float
             Expected loss to reach; positive.
-        batch_size : float or Tensor
 
         Returns
         -------
@@ -249,10 +235,6 @@ class NoisyQuadratic:
         power : float
             0 changes nothing, 1 is Newton's method.
 
-        Returns
-        -------
-        NoisyQuadratic
-
         Raises
         ------
         ValueError
@@ -276,12 +258,10 @@ class NoisyQuadratic:
 
         Parameters
         ----------
-        steps : int
         learning_rate, batch_size : float or Tensor
             As for :meth:`second_moment`, broadcast together.
         trajectories : int
             Number of independent descents for each of them, from the square root of ``start``.
-        generator : torch.Generator
 
         Returns
         -------

@@ -31,6 +31,9 @@ def relative_attention(Q: Tensor, K: Tensor, V: Tensor, p: Tensor) -> tuple[Tens
         \alpha_{ij} = \frac{Q_i \cdot K_j}{\sqrt{d}} + p_{i-j}, \qquad
         Y = \operatorname{softmax}(\alpha) \, V
 
+    Equation :eq:`relative-attention` of the book; Section 1.3 (2025). Shaw et al. (2018) learn
+    vectors in place of the scalars p.
+
     Parameters
     ----------
     Q, K : Tensor, shape (..., n, d)
@@ -49,11 +52,6 @@ def relative_attention(Q: Tensor, K: Tensor, V: Tensor, p: Tensor) -> tuple[Tens
     ------
     ValueError
         If the shapes do not match, an axis is empty, or ``p`` holds nan or plus infinity.
-
-    References
-    ----------
-    Equation :eq:`relative-attention` of the book; Section 1.3 (2025). Shaw et al. (2018) learn
-    vectors in place of the scalars p.
     """
     n, d = Q.shape[-2:] if Q.dim() > 1 else (0, 0)
     if not n * d or K.shape[-2:] != (n, d) or V.dim() < 2 or V.shape[-2] != n:
@@ -151,6 +149,8 @@ def as_convolution(
     The kernel's entry for :math:`x_{i+m}`, :math:`-k \le m \le k`, becomes the score
     :math:`p_{-m} = \ln w_m`, and :math:`W_V = \sum_m w_m`.
 
+    Equation :eq:`convolution-weights` of the book, for :eq:`convolution`; question 1.3.1 (2025).
+
     Parameters
     ----------
     kernel : sequence of float, length 2 k + 1
@@ -169,10 +169,6 @@ def as_convolution(
     ------
     ValueError
         If the kernel is not as above, or wider than the sequence.
-
-    References
-    ----------
-    Equation :eq:`convolution-weights` of the book, for :eq:`convolution`; question 1.3.1 (2025).
     """
     if not all(w >= 0 for w in kernel) or not 0 < sum(kernel) < math.inf:
         raise ValueError(
@@ -193,6 +189,8 @@ def convolution_error_bound(kernel: Sequence[float], n: int, M: float, largest: 
     where :math:`s` is the sum and :math:`m` the number of the positive entries of the kernel.
     It holds for sequences that are not negative, away from the edges.
 
+    Equation :eq:`convolution-error` of the book.
+
     Parameters
     ----------
     kernel : sequence of float
@@ -203,19 +201,11 @@ def convolution_error_bound(kernel: Sequence[float], n: int, M: float, largest: 
     largest : float
         The largest entry of the sequence.
 
-    Returns
-    -------
-    float
-
     Raises
     ------
     ValueError
         If the kernel is not one for :func:`as_convolution`, ``M`` is negative, or ``largest`` is
         negative or not finite.
-
-    References
-    ----------
-    Equation :eq:`convolution-error` of the book.
     """
     as_convolution(kernel, n, -M)  # raises
     if not M >= 0:
@@ -231,6 +221,9 @@ def convolution_error_bound(kernel: Sequence[float], n: int, M: float, largest: 
 
 def as_max_pooling(k: int, n: int, beta: float) -> tuple[float, float, float, Tensor]:
     r"""The weights with which the layer takes nearly the largest of :math:`2k+1` neighbours.
+
+    Equation :eq:`max-pooling-weights` of the book, for :eq:`max-pooling`; what the layer then gives
+    is :eq:`soft-maximum`. Question 1.3.2 (2025).
 
     Parameters
     ----------
@@ -250,11 +243,6 @@ def as_max_pooling(k: int, n: int, beta: float) -> tuple[float, float, float, Te
     ------
     ValueError
         If the window is negative or wider than the sequence, or ``beta`` is not positive.
-
-    References
-    ----------
-    Equation :eq:`max-pooling-weights` of the book, for :eq:`max-pooling`; what the layer then gives
-    is :eq:`soft-maximum`. Question 1.3.2 (2025).
     """
     _half_width(2 * k + 1, n)
     if not 0 < beta < math.inf:
@@ -270,13 +258,14 @@ def max_pooling_error_bound(x: Tensor, k: int, beta: float) -> Tensor:
     with :math:`W_0` the Lambert function. No smaller number will do: the bound is met when all
     others of the window lie :math:`(1 + W_0(2k/e)) / (\beta x_i)` below the largest.
 
+    Equation :eq:`max-pooling-error` of the book.
+
     Parameters
     ----------
     x : Tensor, shape (..., n)
         The sequence; not negative.
     k : int
         Neighbours on each side.
-    beta : float
 
     Returns
     -------
@@ -287,10 +276,6 @@ def max_pooling_error_bound(x: Tensor, k: int, beta: float) -> Tensor:
     ------
     ValueError
         If an entry of ``x`` is negative or not finite, or ``k`` or ``beta`` is out of range.
-
-    References
-    ----------
-    Equation :eq:`max-pooling-error` of the book.
     """
     _half_width(2 * k + 1, 2 * k + 1)
     if not ((x >= 0) & x.isfinite()).all() or not 0 < beta < math.inf:

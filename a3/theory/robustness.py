@@ -20,6 +20,8 @@ def fgm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> Te
 
     .. math:: x' = x - \epsilon \, \nabla_x f(x)
 
+    Equation :eq:`fgm` of the book; question 1.1.2 (2023).
+
     Parameters
     ----------
     f : callable
@@ -37,10 +39,6 @@ def fgm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> Te
     ValueError
         If ``epsilon`` is negative, not finite or of a shape that does not fit, ``f`` does not give
         one logit an input, or the inputs or the gradient are not finite.
-
-    References
-    ----------
-    Equation :eq:`fgm` of the book; question 1.1.2 (2023).
     """
     _check_epsilon(epsilon, x)
     return x - epsilon * _gradient(f, x)
@@ -50,6 +48,8 @@ def fgsm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> T
     r"""The fast gradient sign method: the same step in every coordinate that matters.
 
     .. math:: x' = x - \epsilon \operatorname{sgn} \nabla_x f(x)
+
+    Equation :eq:`fgsm` of the book; question 1.1.1 (2023); Goodfellow et al. (2015).
 
     Parameters
     ----------
@@ -62,15 +62,6 @@ def fgsm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> T
     Returns
     -------
     Tensor, shape (..., d)
-
-    Raises
-    ------
-    ValueError
-        As :func:`fgm`.
-
-    References
-    ----------
-    Equation :eq:`fgsm` of the book; question 1.1.1 (2023); Goodfellow et al. (2015).
     """
     _check_epsilon(epsilon, x)
     return x - epsilon * _gradient(f, x).sign()
@@ -80,6 +71,8 @@ def fgm_radius(w: Tensor, X: Tensor) -> Tensor:
     r"""The :math:`\epsilon` at which :func:`fgm` brings a linear logit to zero.
 
     .. math:: \epsilon = \frac{|w^\top x|}{\lVert w \rVert_2^2}
+
+    Equation :eq:`fgm-radius` of the book; question 1.2.3 (2023).
 
     Parameters
     ----------
@@ -97,10 +90,6 @@ def fgm_radius(w: Tensor, X: Tensor) -> Tensor:
     ------
     ValueError
         If the shapes do not match, or something is not finite.
-
-    References
-    ----------
-    Equation :eq:`fgm-radius` of the book; question 1.2.3 (2023).
     """
     return _radius(w, X, w.square().sum(-1, keepdim=True))
 
@@ -113,6 +102,8 @@ def fgsm_radius(w: Tensor, X: Tensor) -> Tensor:
     It is the distance in the largest coordinate from x to the boundary. For a single input
     coordinate it is :math:`|x|`, whatever the weight: :eq:`weight-decay-fgsm-epsilon`.
 
+    Equation :eq:`fgsm-radius` of the book; question 1.2.4 (2023).
+
     Parameters
     ----------
     w : Tensor, shape (..., d)
@@ -122,15 +113,6 @@ def fgsm_radius(w: Tensor, X: Tensor) -> Tensor:
     Returns
     -------
     Tensor, shape (..., n)
-
-    Raises
-    ------
-    ValueError
-        As :func:`fgm_radius`.
-
-    References
-    ----------
-    Equation :eq:`fgsm-radius` of the book; question 1.2.4 (2023).
     """
     return _radius(w, X, w.abs().sum(-1, keepdim=True))
 
@@ -142,6 +124,8 @@ def ridge(X: Tensor, t: Tensor, weight_decay: float | Tensor) -> Tensor:
 
     It is computed from the singular values of X, :eq:`ridge-svd`, so that it stays exact as the
     weight decay goes to zero, where it becomes the solution of least norm.
+
+    Equation :eq:`ridge-solution` of the book; question 1.2.2 (2023).
 
     Parameters
     ----------
@@ -161,10 +145,6 @@ def ridge(X: Tensor, t: Tensor, weight_decay: float | Tensor) -> Tensor:
     ValueError
         If a weight decay is not positive and finite, the shapes do not match, or something is not
         finite.
-
-    References
-    ----------
-    Equation :eq:`ridge-solution` of the book; question 1.2.2 (2023).
     """
     _check_data(X, t)
     decay = torch.as_tensor(weight_decay, dtype=X.dtype).unsqueeze(-1)  # (..., 1)
@@ -179,6 +159,8 @@ def ridge_loss(w: Tensor, X: Tensor, t: Tensor, weight_decay: float) -> Tensor:
     r"""Half the mean squared error plus the penalty: what :func:`ridge` minimises.
 
     .. math:: \frac{1}{2n} \lVert X w - t \rVert_2^2 + \lambda \lVert w \rVert_2^2
+
+    Equation :eq:`ridge-loss` of the book; Section 1.2 (2023).
 
     Parameters
     ----------
@@ -197,10 +179,6 @@ def ridge_loss(w: Tensor, X: Tensor, t: Tensor, weight_decay: float) -> Tensor:
     ValueError
         If the weight decay is negative or infinite, the shapes do not match, or the weights or the
         data are not finite.
-
-    References
-    ----------
-    Equation :eq:`ridge-loss` of the book; Section 1.2 (2023).
     """
     _check_data(X, t)
     _check_weights(w, X)

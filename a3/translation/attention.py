@@ -28,6 +28,8 @@ def scaled_dot_attention(
 
     .. math:: C = \operatorname{softmax}\!\left(\frac{Q K^\top}{\sqrt{H}}\right) V
 
+    Equation :eq:`scaled-dot-attention` of the book; Eq. (1) of Vaswani et al. (2017).
+
     Parameters
     ----------
     Q : Tensor, shape (..., k, H)
@@ -49,12 +51,7 @@ def scaled_dot_attention(
     Raises
     ------
     ValueError
-        If the widths or the numbers of keys and values do not agree, or the
-        mask does not fit them.
-
-    References
-    ----------
-    Equation :eq:`scaled-dot-attention` of the book; Eq. (1) of Vaswani et al. (2017).
+        If the widths or the numbers of keys and values do not agree, or the mask does not fit them.
     """
     if Q.shape[-1] != K.shape[-1]:
         raise ValueError(f"queries have width {Q.shape[-1]} but keys have width {K.shape[-1]}")
@@ -78,7 +75,6 @@ def causal_mask(k: int, T: int, device: torch.device | None = None) -> Tensor:
         Number of queries; query ``i`` stands at position ``T - k + i``.
     T : int
         Number of keys, at positions ``0 … T - 1``.
-    device : torch.device, optional
 
     Returns
     -------
@@ -104,14 +100,12 @@ class ScaledDotAttention(nn.Module):
 
     Each projection has a bias; there is no output projection.
 
+    Equation :eq:`projected-attention` of the book; questions 2.1-1 (2025) and 3.1-1 (2023).
+
     Parameters
     ----------
     hidden : int
         Width ``H`` of queries, keys, values and context.
-
-    References
-    ----------
-    Equation :eq:`projected-attention` of the book; questions 2.1-1 (2025) and 3.1-1 (2023).
     """
 
     def __init__(self, hidden: int):
@@ -130,8 +124,7 @@ class ScaledDotAttention(nn.Module):
         Parameters
         ----------
         queries : Tensor, shape (B, H) or (B, k, H)
-        keys : Tensor, shape (B, T, H)
-        values : Tensor, shape (B, T, H)
+        keys, values : Tensor, shape (B, T, H)
         mask : Tensor of bool, broadcast to (B, k, T), optional
             ``True`` where a query may look.
 
@@ -178,14 +171,12 @@ class CausalScaledDotAttention(ScaledDotAttention):
 
     .. math:: \tilde\alpha_{ti} = -\infty \quad\text{for } i > t
 
+    Equation :eq:`causal-attention` of the book; questions 2.1-2 (2025) and 3.1-2 (2023).
+
     Parameters
     ----------
     hidden : int
         Width ``H`` of queries, keys, values and context.
-
-    References
-    ----------
-    Equation :eq:`causal-attention` of the book; questions 2.1-2 (2025) and 3.1-2 (2023).
     """
 
     def attend(
@@ -202,6 +193,8 @@ def positional_encoding(length: int, hidden: int) -> Tensor:
     .. math::
         P_{t,2i} = \sin\frac{t}{10000^{2i/H}}, \qquad P_{t,2i+1} = \cos\frac{t}{10000^{2i/H}}
 
+    Equation :eq:`sinusoidal-positions` of the book; Section 3.5 of Vaswani et al. (2017).
+
     Parameters
     ----------
     length : int
@@ -217,10 +210,6 @@ def positional_encoding(length: int, hidden: int) -> Tensor:
     ------
     ValueError
         If ``length`` is negative or ``hidden`` is not a positive even number.
-
-    References
-    ----------
-    Equation :eq:`sinusoidal-positions` of the book; Section 3.5 of Vaswani et al. (2017).
     """
     _check_width(hidden)
     if hidden % 2:

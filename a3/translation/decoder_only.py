@@ -42,6 +42,8 @@ class DecoderOnlyLayer(nn.Module):
 class DecoderOnlyTransformer(nn.Module):
     """The handouts' decoder-only transformer: one head, no norm, no dropout.
 
+    Equation :eq:`decoder-forward` of the book; questions 2.2-2 (2025) and 3.2-2 (2023).
+
     Parameters
     ----------
     hidden : int
@@ -58,10 +60,6 @@ class DecoderOnlyTransformer(nn.Module):
     ------
     ValueError
         If the width is odd or not positive, or there is no layer or no token.
-
-    References
-    ----------
-    Equation :eq:`decoder-forward` of the book; questions 2.2-2 (2025) and 3.2-2 (2023).
     """
 
     def __init__(

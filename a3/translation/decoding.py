@@ -28,7 +28,6 @@ def translate(
 
     Parameters
     ----------
-    model : EncoderDecoder or DecoderOnlyTransformer
     text : str or list of str
         A sentence, whose words are translated one by one; or a list of words.
     max_length : int
@@ -101,11 +100,6 @@ def _greedily(model: Callable, token: Tensor, max_length: int) -> list[str]:
 def exact_match(model: EncoderDecoder | DecoderOnlyTransformer, pairs: WordPairs) -> float:
     """Share of words that greedy decoding translates without a single wrong character.
 
-    Parameters
-    ----------
-    model : EncoderDecoder or DecoderOnlyTransformer
-    pairs : WordPairs
-
     Returns
     -------
     float
@@ -123,14 +117,9 @@ def complete(model: DecoderOnlyTransformer, words: list[str], max_length: int = 
 
     Parameters
     ----------
-    model : DecoderOnlyTransformer
     words : list of str
     max_length : int
         Characters of a translation, at most.
-
-    Returns
-    -------
-    list of str
 
     Raises
     ------

@@ -183,6 +183,8 @@ class Decoder(nn.Module):
 class EncoderDecoder(nn.Module):
     """The handouts' encoder-decoder transformer: one head, no norm, no dropout.
 
+    Section 2.1 of the 2025 handout, 3.1 of the 2023 one.
+
     Parameters
     ----------
     hidden : int
@@ -200,10 +202,6 @@ class EncoderDecoder(nn.Module):
     ------
     ValueError
         If the width is odd or not positive, or there is no layer or no token.
-
-    References
-    ----------
-    Section 2.1 of the 2025 handout, 3.1 of the 2023 one.
     """
 
     def __init__(
@@ -262,10 +260,9 @@ class EncoderDecoder(nn.Module):
     def flops(self, pairs: WordPairs) -> float:
         r"""Floating-point operations of one forward pass over ``pairs``, padding left out.
 
-        Counted as the handouts count: two a multiply-add, three a softmax entry.
-        With ``s`` source and ``t`` target tokens, a layer of the encoder takes
-        ``8sH² + 4s²H + 3s²`` and one of the decoder
-        ``10tH² + 4sH² + 4t²H + 3t² + 4tsH + 3ts``; the logits take ``2tVH``.
+        Counted as the handouts count: two a multiply-add, three a softmax entry. With ``s`` source
+        and ``t`` target tokens, a layer of the encoder takes ``8sH² + 4s²H + 3s²`` and one of the
+        decoder ``10tH² + 4sH² + 4t²H + 3t² + 4tsH + 3ts``; the logits take ``2tVH``.
         """
         s, t = pairs.source_lengths.double(), pairs.target_lengths.double()
         V, H = self.decoder.to_logits.weight.shape

@@ -106,14 +106,12 @@ def norvig_words() -> tuple[str, ...]:
 def large_words() -> list[str]:
     """The 20,000 most frequent English words joined with :func:`small_words`.
 
+    Counts of Norvig (2009); the handouts' large set is made the same way.
+
     Returns
     -------
     list of str
         Unique, in a fixed order: by frequency, then the small set's others.
-
-    References
-    ----------
-    Counts of Norvig (2009); the handouts' large set is made the same way.
     """
     return list(dict.fromkeys([*norvig_words()[:20_000], *small_words()]))
 
@@ -125,6 +123,8 @@ def small_words(size: int = 3_198) -> list[str]:
     The others are dictionary words among the 60,000 most frequent, those whose
     SHA-256 digests are smallest: a random sample that any machine draws alike.
 
+    Counts of Norvig (2009) and the word list of the package ``wordsegment``.
+
     Parameters
     ----------
     size : int
@@ -134,10 +134,6 @@ def small_words(size: int = 3_198) -> list[str]:
     -------
     list of str
         Unique, sorted.
-
-    References
-    ----------
-    Counts of Norvig (2009) and the word list of the package ``wordsegment``.
     """
     if size < 100:
         raise ValueError(f"the small set has at least its 100 compounds, got a size of {size}")
@@ -191,10 +187,6 @@ def read_pairs(path: str | Path) -> list[tuple[str, str]]:
 
 def kind(word: str) -> str:
     """Which case of the rule a word falls under.
-
-    Parameters
-    ----------
-    word : str
 
     Returns
     -------

@@ -18,6 +18,8 @@ def generate_tensors_for_training_decoder_nmt(
 ) -> tuple[Tensor, Tensor]:
     """What a decoder-only model reads, and the token that it must name at each place.
 
+    Equation :eq:`decoder-sequence` of the book; questions 2.2-1 (2025) and 3.2-1 (2023).
+
     Parameters
     ----------
     source : Tensor of int64, shape (B, S)
@@ -36,10 +38,6 @@ def generate_tensors_for_training_decoder_nmt(
     ------
     ValueError
         If the shapes do not match, or a sequence does not end with its mark.
-
-    References
-    ----------
-    Equation :eq:`decoder-sequence` of the book; questions 2.2-1 (2025) and 3.2-1 (2023).
     """
     if source.dim() != 2 or target.dim() != 2 or len(source) != len(target):
         raise ValueError(

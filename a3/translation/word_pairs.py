@@ -182,7 +182,6 @@ class WordPairs:
         ----------
         share : float
             Share of the pairs that goes to training, rounded down.
-        seed : int
 
         Returns
         -------
