@@ -16,17 +16,9 @@ from transformers import PreTrainedTokenizerBase
 from a3.bert.schedule import warm_up_then_decay
 
 __all__ = [
-    "FineTuning",
-    "Progress",
-    "Sentences",
-    "decay_groups",
-    "encode",
-    "features",
-    "fine_tune",
-    "fit_linear",
-    "logits",
-    "mean_over_tokens",
-]
+    "FineTuning", "Progress", "Sentences", "decay_groups", "encode", "features", "fine_tune",
+    "fit_linear", "logits", "mean_over_tokens",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,9 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 __all__ = [
-    "FOLDS",
-    "LABELS",
-    "NUMBERS",
-    "Fold",
-    "fold",
-    "label",
-    "longer_sentences",
-    "read_sentences",
-    "split",
-    "splits",
-    "value",
-    "verbal_arithmetic",
-]
+    "FOLDS", "LABELS", "NUMBERS", "Fold", "fold", "label", "longer_sentences", "read_sentences",
+    "split", "splits", "value", "verbal_arithmetic",
+]  # fmt: skip
 
 NUMBERS = tuple(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "

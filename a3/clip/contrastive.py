@@ -9,11 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 __all__ = [
-    "contrastive_loss",
-    "cosine_similarity",
-    "supervised_contrastive_loss",
-    "zero_shot_weights",
-]
+    "contrastive_loss", "cosine_similarity", "supervised_contrastive_loss", "zero_shot_weights",
+]  # fmt: skip
 
 
 def cosine_similarity(X: Tensor, Y: Tensor) -> Tensor:

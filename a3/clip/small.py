@@ -13,14 +13,9 @@ from a3.clip.drawings import Augmentation
 from a3.clip.tokens import Vocabulary, word_vectors
 
 __all__ = [
-    "EMBEDDING_STD",
-    "SmallClip",
-    "build",
-    "encode_image",
-    "encode_text",
-    "give_word_vectors",
+    "EMBEDDING_STD", "SmallClip", "build", "encode_image", "encode_text", "give_word_vectors",
     "normalised",
-]
+]  # fmt: skip
 
 EMBEDDING_STD = 0.02
 """What open_clip draws embeddings with.

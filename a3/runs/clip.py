@@ -21,15 +21,9 @@ from a3.lab.experiments import Experiment
 from a3.lab.sweeps import run_all
 
 __all__ = [
-    "ABLATIONS",
-    "BASES",
-    "EXPERIMENTS",
-    "SMALL",
-    "as_clip",
-    "load_model",
-    "small_clip",
+    "ABLATIONS", "BASES", "EXPERIMENTS", "SMALL", "as_clip", "load_model", "small_clip",
     "small_clips",
-]
+]  # fmt: skip
 
 SMALL = "small"
 """The name that :func:`load_model` knows the small CLIP by."""

@@ -25,15 +25,9 @@ from a3.lab.experiments import Experiment
 from a3.lab.sweeps import run_all
 
 __all__ = [
-    "CORPORA",
-    "EXPERIMENTS",
-    "SIZES",
-    "comparisons",
-    "corpus_text",
-    "fine_tune_on",
-    "pretrain_on",
+    "CORPORA", "EXPERIMENTS", "SIZES", "comparisons", "corpus_text", "fine_tune_on", "pretrain_on",
     "task_vocabulary",
-]
+]  # fmt: skip
 
 CORPORA = ("mathematics", "scrambled", "prose", "none")
 """What the models read before they are fine-tuned."""

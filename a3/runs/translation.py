@@ -19,18 +19,9 @@ from a3.translation.training import History, Hyperparameters, train
 from a3.translation.word_pairs import WordPairs
 
 __all__ = [
-    "DECODER_ONLY_RUN",
-    "FOUR_RUNS",
-    "EXPERIMENTS",
-    "TUNED",
-    "TWO_STACKS_RUN",
-    "TranslatorRun",
-    "four_runs",
-    "one_or_two_stacks",
-    "train_translator",
-    "translators",
-    "tuned_runs",
-]
+    "DECODER_ONLY_RUN", "FOUR_RUNS", "EXPERIMENTS", "TUNED", "TWO_STACKS_RUN", "TranslatorRun",
+    "four_runs", "one_or_two_stacks", "train_translator", "translators", "tuned_runs",
+]  # fmt: skip
 
 FOUR_RUNS = [
     {"words": words, "hidden": hidden, "layers": layers, "hyperparameters": hyperparameters}

@@ -15,13 +15,8 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "fit_laws",
-    "hoffmann_starts",
-    "huber_objective",
-    "log_terms",
-    "minimize",
-    "projected_starts",
-]
+    "fit_laws", "hoffmann_starts", "huber_objective", "log_terms", "minimize", "projected_starts",
+]  # fmt: skip
 
 Objective = Callable[..., tuple[Tensor, Tensor, Tensor]]
 

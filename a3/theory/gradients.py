@@ -14,13 +14,9 @@ from torch import Tensor
 from torch.func import jacrev, vmap
 
 __all__ = [
-    "jacobian_bound",
-    "relu_chain",
-    "relu_chain_bound",
-    "relu_chain_derivative",
-    "rnn",
+    "jacobian_bound", "relu_chain", "relu_chain_bound", "relu_chain_derivative", "rnn",
     "rnn_jacobian",
-]
+]  # fmt: skip
 
 
 def relu_chain(x: Tensor, weights: Tensor) -> Tensor:

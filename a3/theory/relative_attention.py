@@ -14,14 +14,9 @@ from scipy.special import lambertw
 from torch import Tensor
 
 __all__ = [
-    "as_convolution",
-    "as_max_pooling",
-    "convolution_error_bound",
-    "distance_scores",
-    "max_pooling_error_bound",
-    "relative_attention",
-    "relative_attention_layer",
-]
+    "as_convolution", "as_max_pooling", "convolution_error_bound", "distance_scores",
+    "max_pooling_error_bound", "relative_attention", "relative_attention_layer",
+]  # fmt: skip
 
 
 def relative_attention(Q: Tensor, K: Tensor, V: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,13 +12,9 @@ import torch
 from torch import Tensor, nn
 
 __all__ = [
-    "CausalScaledDotAttention",
-    "ScaledDotAttention",
-    "SinusoidalPositions",
-    "causal_mask",
-    "positional_encoding",
-    "scaled_dot_attention",
-]
+    "CausalScaledDotAttention", "ScaledDotAttention", "SinusoidalPositions", "causal_mask",
+    "positional_encoding", "scaled_dot_attention",
+]  # fmt: skip
 
 
 def scaled_dot_attention(

@@ -10,17 +10,9 @@ from itertools import product
 from pathlib import Path
 
 __all__ = [
-    "ALPHABET",
-    "KINDS",
-    "check_word",
-    "kind",
-    "large_words",
-    "moved_letters",
-    "norvig_words",
-    "pig_latin",
-    "read_pairs",
-    "small_words",
-]
+    "ALPHABET", "KINDS", "check_word", "kind", "large_words", "moved_letters", "norvig_words",
+    "pig_latin", "read_pairs", "small_words",
+]  # fmt: skip
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz-"
 """The characters of a word."""

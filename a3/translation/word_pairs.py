@@ -13,18 +13,9 @@ from torch import Tensor
 from a3.translation.pig_latin import ALPHABET, check_word, pig_latin
 
 __all__ = [
-    "EOP",
-    "EOS",
-    "IGNORE",
-    "SOS",
-    "Batch",
-    "WordPairs",
-    "decode",
-    "encode",
-    "groups_of_like_length",
-    "pad",
-    "padding_mask",
-]
+    "EOP", "EOS", "IGNORE", "SOS", "Batch", "WordPairs", "decode", "encode",
+    "groups_of_like_length", "pad", "padding_mask",
+]  # fmt: skip
 
 SOS, EOS, EOP = len(ALPHABET), len(ALPHABET) + 1, len(ALPHABET) + 2
 """The special tokens; the token of a character is its place in the alphabet."""
