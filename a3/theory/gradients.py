@@ -27,20 +27,18 @@ def relu_chain(x: Tensor, weights: Tensor) -> Tensor:
     Parameters
     ----------
     x : Tensor, shape (...)
-        Inputs.
     weights : Tensor, shape (..., n)
-        The weights :math:`w_1, …, w_n`, first layer first; n may be 0.
+        :math:`w_1, …, w_n`, first layer first; n may be 0.
 
     Returns
     -------
     Tensor, shape (...)
-        :math:`f(x) = h_n`; shapes are broadcast.
+        :math:`h_n`; shapes are broadcast.
 
     Raises
     ------
     ValueError
-        If ``weights`` has no axis of layers, the shapes cannot be broadcast, or something is not
-        finite.
+        If there is no axis of layers, shapes cannot be broadcast, or something is not finite.
     """
     _check_weights(weights)
     _check_finite(x=x)
@@ -51,23 +49,12 @@ def relu_chain(x: Tensor, weights: Tensor) -> Tensor:
 
 
 def relu_chain_derivative(x: Tensor, weights: Tensor) -> Tensor:
-    r"""The exact derivative of :func:`relu_chain` by its input.
+    r"""The exact derivative of :func:`relu_chain` by its input; arguments and shape as there.
 
     .. math:: f'(x) = \prod_{i=1}^{n} w_i \, [w_i h_{i-1} > 0]
 
-    At a kink the slope is taken as 0, as torch does.
-
+    At a kink the slope is taken as 0, as torch does: it is 0 or the product of all weights.
     Equation :eq:`relu-chain-derivative` of the book, worked out as :eq:`relu-chain-alive`.
-
-    Parameters
-    ----------
-    x : Tensor, shape (...)
-    weights : Tensor, shape (..., n)
-
-    Returns
-    -------
-    Tensor, shape (...)
-        Either 0 or the product of all weights.
     """
     _check_weights(weights)
     _check_finite(x=x)
@@ -81,17 +68,9 @@ def relu_chain_derivative(x: Tensor, weights: Tensor) -> Tensor:
 
 
 def relu_chain_bound(weights: Tensor) -> Tensor:
-    r"""The most that the slope of :func:`relu_chain` can be: :math:`\prod_i |w_i|`.
+    r"""The most that the slope of :func:`relu_chain` can be, of shape (...): :math:`\prod_i |w_i|`.
 
-    Equation :eq:`relu-chain-bound` of the book.
-
-    Parameters
-    ----------
-    weights : Tensor, shape (..., n)
-
-    Returns
-    -------
-    Tensor, shape (...)
+    Equation :eq:`relu-chain-bound` of the book; ``weights`` as there.
     """
     _check_weights(weights)
     return weights.abs().prod(-1)
@@ -147,15 +126,7 @@ def rnn_jacobian(
     r"""The Jacobians :math:`\partial x_t / \partial x_1` of :func:`rnn` for every :math:`t \le n`.
 
     Each is the derivative of the whole map by reverse-mode differentiation, not a product of
-    the derivatives of layers.
-
-    Question 1.2.1 (2025).
-
-    Parameters
-    ----------
-    x : Tensor, shape (..., d)
-    W : Tensor, shape (..., d, d)
-        These and the others as for :func:`rnn`.
+    the derivatives of layers. Question 1.2.1 (2025); arguments as there.
 
     Returns
     -------
@@ -174,7 +145,8 @@ def jacobian_bound(n: int, sigma: float, slope: float = 0.25) -> float:
 
     .. math:: \sigma_{\max} \le (s\,\sigma)^{\,n-1}
 
-    Equation :eq:`jacobian-bound` of the book; question 1.2.1 (2025).
+    Equation :eq:`jacobian-bound` of the book; question 1.2.1 (2025). Infinite beyond the range of
+    floats.
 
     Parameters
     ----------
@@ -184,11 +156,6 @@ def jacobian_bound(n: int, sigma: float, slope: float = 0.25) -> float:
         Largest singular value of the recurrent weights.
     slope : float
         Largest slope :math:`s` of the activation: 1/4 for the sigmoid, 1 for tanh.
-
-    Returns
-    -------
-    float
-        Infinite where it is beyond the range of floats.
 
     Raises
     ------

@@ -28,12 +28,9 @@ class NoisyQuadratic:
 
     Parameters
     ----------
-    curvature : Tensor, shape (d,)
-        Second derivative of the loss in each direction; not negative.
-    noise : Tensor, shape (d,)
-        Variance of the gradient of one example in each direction; not negative.
-    start : Tensor, shape (d,)
-        Expected square of each weight before the first step; not negative.
+    curvature, noise, start : Tensor, shape (d,)
+        In each direction the second derivative of the loss, the variance of the gradient of one
+        example, and the expected square of the weight before the first step; none is negative.
 
     Raises
     ------
@@ -97,43 +94,25 @@ class NoisyQuadratic:
         return mean, torch.where(noise > 0, eta**2 * noise * total, 0.0)
 
     def loss(self, steps: Numbers, learning_rate: Numbers, batch_size: Numbers) -> Tensor:
-        r"""The expected loss :math:`\frac12 \sum_i h_i E[w_{T,i}^2]` after some steps.
+        r"""The expected loss :math:`\frac12 \sum_i h_i E[w_{T,i}^2]` after some steps, shape (...).
 
-        Equation :eq:`steps-loss` of the book.
-
-        Parameters
-        ----------
-        steps, learning_rate, batch_size : float or Tensor
-            As for :meth:`second_moment`.
-
-        Returns
-        -------
-        Tensor, shape (...)
+        Equation :eq:`steps-loss` of the book; arguments as for :meth:`second_moment`.
         """
         mean, variance = self.second_moment(steps, learning_rate, batch_size)
         return ((mean + variance) * self.curvature).sum(-1) / 2
 
     def steady_loss(self, learning_rate: Numbers, batch_size: Numbers) -> Tensor:
-        r"""The expected loss that is left when the start is forgotten.
+        r"""The expected loss that is left when the start is forgotten, shape (...).
 
         .. math:: L_\infty = \sum_i \frac{\eta \, c_i}{2 B (2 - \eta h_i)}
 
-        Equation :eq:`steady-loss` of the book.
-
-        Parameters
-        ----------
-        learning_rate : float or Tensor
-            :math:`0 \lt \eta \lt 2/h_{\max}`.
-
-        Returns
-        -------
-        Tensor, shape (...)
-            Directions without curvature have no loss and are left out.
+        Equation :eq:`steady-loss` of the book. Directions without curvature have no loss.
 
         Raises
         ------
         ValueError
-            If a learning rate is not stable, or a batch size not positive.
+            If a learning rate is not stable, :math:`0 \lt \eta \lt 2/h_{\max}`, or a batch size not
+            positive.
         """
         _, eta, B = _grid(0.0, learning_rate, batch_size)
         limit = (2 / self.curvature.max()).item()  # infinite without curvature
@@ -146,14 +125,9 @@ class NoisyQuadratic:
         return (eta * noise / (2 * B * (2 - eta * self.curvature))).sum(-1)
 
     def best_learning_rate(self, steps: Numbers, batch_size: Numbers) -> tuple[Tensor, Tensor]:
-        r"""The stable learning rate of least expected loss after a fixed number of steps.
+        r"""The stable learning rate of least expected loss after a number of steps, one or more.
 
         For one weight and one step it is equation :eq:`one-step-rate` of the book.
-
-        Parameters
-        ----------
-        steps : float or Tensor
-            :math:`T \ge 1`.
 
         Returns
         -------
@@ -173,17 +147,12 @@ class NoisyQuadratic:
         return self._best(T, B, precision=1e-9)
 
     def fewest_steps(self, target: float, batch_size: Numbers) -> tuple[Tensor, Tensor]:
-        r"""The fewest steps to a target loss, with the learning rate tuned at each batch size.
+        """The fewest steps to a target loss, with the learning rate tuned at each batch size.
 
         The first number of steps T at which the best learning rate for T brings the expected loss
         to the target. It is found by bisection. More steps are no worse, with one exception: a few
         large steps can end at the bottom of a steep direction, and a step more adds noise to a
         flat one. So the first numbers of steps are tried one by one.
-
-        Parameters
-        ----------
-        target : float
-            Expected loss to reach; positive.
 
         Returns
         -------
@@ -226,14 +195,9 @@ class NoisyQuadratic:
     def preconditioned(self, power: float) -> NoisyQuadratic:
         r"""The same problem for a descent that divides each gradient by :math:`h_i^{\,power}`.
 
-        A step :math:`w - \eta P g` is a plain step in the coordinates :math:`P^{-1/2} w`, in which
-        curvature and noise are multiplied by P and the start is divided by it. The loss is the
-        same number in both.
-
-        Parameters
-        ----------
-        power : float
-            0 changes nothing, 1 is Newton's method.
+        Power 0 changes nothing, 1 is Newton's method. A step :math:`w - \eta P g` is a plain step
+        in the coordinates :math:`P^{-1/2} w`, in which curvature and noise are multiplied by P and
+        the start is divided by it. The loss is the same number in both.
 
         Raises
         ------

@@ -34,9 +34,8 @@ def relative_attention(Q: Tensor, K: Tensor, V: Tensor, p: Tensor) -> tuple[Tens
     Q, K : Tensor, shape (..., n, d)
     V : Tensor, shape (..., n, m)
     p : Tensor, shape (2 n - 1,)
-        The score of each distance, from ``-(n - 1)`` to ``n - 1``: distance 0 is in the middle.
-        Minus infinity hides a distance; a query that sees nothing has weights nan. It is brought
-        to the type of ``Q``.
+        Scores of the distances from ``-(n - 1)`` to ``n - 1``, brought to the type of ``Q``. Minus
+        infinity hides a distance; a query that sees nothing has weights nan.
 
     Returns
     -------
@@ -83,7 +82,6 @@ def relative_attention_layer(
     W_Q, W_K, W_V : float
         Weights of queries, keys and values.
     p : Tensor, shape (2 n - 1,)
-        As for :func:`relative_attention`.
 
     Returns
     -------
@@ -106,7 +104,7 @@ def relative_attention_layer(
 
 
 def distance_scores(scores: Mapping[int, float], n: int, elsewhere: float = -math.inf) -> Tensor:
-    """The table ``p`` of :func:`relative_attention` from the few distances that matter.
+    """The float64 table ``p`` of :func:`relative_attention` from the few distances that matter.
 
     Parameters
     ----------
@@ -116,10 +114,6 @@ def distance_scores(scores: Mapping[int, float], n: int, elsewhere: float = -mat
         Length of the sequence.
     elsewhere : float
         The score of every other distance.
-
-    Returns
-    -------
-    Tensor of float64, shape (2 n - 1,)
 
     Raises
     ------
@@ -141,10 +135,9 @@ def as_convolution(
 ) -> tuple[float, Tensor]:
     r"""The ``W_V`` and ``p`` with which the layer convolves, if its other weights are 0.
 
-    The kernel's entry for :math:`x_{i+m}`, :math:`-k \le m \le k`, becomes the score
-    :math:`p_{-m} = \ln w_m`, and :math:`W_V = \sum_m w_m`.
-
-    Equation :eq:`convolution-weights` of the book, for :eq:`convolution`; question 1.3.1 (2025).
+    The kernel's entry for :math:`x_{i+m}`, :math:`-k \le m \le k`, becomes the score :math:`p_{-m}
+    = \ln w_m`, and :math:`W_V = \sum_m w_m`. Equation :eq:`convolution-weights` of the book, for
+    :eq:`convolution`; question 1.3.1 (2025).
 
     Parameters
     ----------
@@ -154,11 +147,6 @@ def as_convolution(
         Length of the sequence; at least that of the kernel.
     elsewhere : float
         Score of all distances of weight 0: minus infinity, or a large negative number.
-
-    Returns
-    -------
-    W_V : float
-    p : Tensor, shape (2 n - 1,)
 
     Raises
     ------
@@ -181,26 +169,22 @@ def convolution_error_bound(kernel: Sequence[float], n: int, M: float, largest: 
     .. math:: \delta\, s \max_j x_j, \qquad
         \delta = \frac{(n-m)\,e^{-M}}{s + (n-m)\,e^{-M}},
 
-    where :math:`s` is the sum and :math:`m` the number of the positive entries of the kernel.
-    It holds for sequences that are not negative, away from the edges.
-
-    Equation :eq:`convolution-error` of the book.
+    where :math:`s` is the sum and :math:`m` the number of the positive entries of the kernel:
+    equation :eq:`convolution-error` of the book. It holds away from the edges.
 
     Parameters
     ----------
-    kernel : sequence of float
-    n : int
-        Length of the sequence.
+    kernel, n
+        As for :func:`as_convolution`.
     M : float
-        All other distances have the score -M; not negative, and may be infinite.
+        Not negative; may be infinite.
     largest : float
-        The largest entry of the sequence.
+        The largest entry of the sequence, which is not negative.
 
     Raises
     ------
     ValueError
-        If the kernel is not one for :func:`as_convolution`, ``M`` is negative, or ``largest`` is
-        negative or not finite.
+        If an argument is not as above.
     """
     as_convolution(kernel, n, -M)  # raises
     if not M >= 0:
@@ -237,7 +221,7 @@ def as_max_pooling(k: int, n: int, beta: float) -> tuple[float, float, float, Te
     Raises
     ------
     ValueError
-        If the window is negative or wider than the sequence, or ``beta`` is not positive.
+        If an argument is not as above.
     """
     _half_width(2 * k + 1, n)
     if not 0 < beta < math.inf:
@@ -251,16 +235,15 @@ def max_pooling_error_bound(x: Tensor, k: int, beta: float) -> Tensor:
     .. math:: \max_{|m| \le k} x_{i+m} - y_i \le \frac{W_0(2k/e)}{\beta x_i}
 
     with :math:`W_0` the Lambert function. No smaller number will do: the bound is met when all
-    others of the window lie :math:`(1 + W_0(2k/e)) / (\beta x_i)` below the largest.
-
-    Equation :eq:`max-pooling-error` of the book.
+    others of the window lie :math:`(1 + W_0(2k/e)) / (\beta x_i)` below the largest. Equation
+    :eq:`max-pooling-error` of the book.
 
     Parameters
     ----------
     x : Tensor, shape (..., n)
         The sequence; not negative.
-    k : int
-        Neighbours on each side.
+    k, beta
+        As for :func:`as_max_pooling`.
 
     Returns
     -------

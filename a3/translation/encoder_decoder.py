@@ -42,13 +42,7 @@ def _mlp(hidden: int) -> nn.Module:
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention, then an MLP, each added to its input. No norm, no dropout.
-
-    Parameters
-    ----------
-    hidden : int
-        Width ``H``.
-    """
+    """Self-attention, then an MLP, each added to its input. No norm, no dropout."""
 
     def __init__(self, hidden: int):
         super().__init__()
@@ -63,13 +57,7 @@ class EncoderLayer(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Causal self-attention, attention to the source, then an MLP, each added to its input.
-
-    Parameters
-    ----------
-    hidden : int
-        Width ``H``.
-    """
+    """Causal self-attention, attention to the source, then an MLP, each added to its input."""
 
     def __init__(self, hidden: int):
         super().__init__()
@@ -113,13 +101,7 @@ class DecoderLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Embedding, positions, and a stack of :class:`EncoderLayer`.
-
-    Parameters
-    ----------
-    hidden, layers, vocabulary, max_length : int
-        As for :class:`EncoderDecoder`.
-    """
+    """Embedding, positions, and a stack of :class:`EncoderLayer`; see :class:`EncoderDecoder`."""
 
     def __init__(self, hidden: int, layers: int, vocabulary: int, max_length: int):
         super().__init__()
@@ -138,13 +120,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Embedding, positions, a stack of :class:`DecoderLayer`, and a linear map to logits.
-
-    Parameters
-    ----------
-    hidden, layers, vocabulary, max_length : int
-        As for :class:`EncoderDecoder`.
-    """
+    """Embedding, positions, a stack of :class:`DecoderLayer`, and a linear map to logits."""
 
     def __init__(self, hidden: int, layers: int, vocabulary: int, max_length: int):
         super().__init__()
@@ -166,9 +142,9 @@ class Decoder(nn.Module):
     ) -> tuple[Tensor, list[tuple[Tensor, Tensor]], list[tuple[Tensor, Tensor]]]:
         """Logits (B, k, V) of the token after each of ``inputs`` (B, k).
 
-        ``source`` comes from :meth:`project`. ``cache`` holds each layer's keys
-        and values of the target positions before these; the grown cache is the
-        last thing returned, after each layer's weights.
+        ``source`` comes from :meth:`project`. ``cache`` holds each layer's keys and values of the
+        target positions before these; the grown cache is the last thing returned, after each
+        layer's weights.
         """
         start = 0 if cache is None else cache[0][0].shape[1]
         x = self.positions(self.embedding(inputs), start)  # (B, k, H)
@@ -233,8 +209,7 @@ class EncoderDecoder(nn.Module):
         inputs : Tensor of int64, shape (B, T)
             ``<SOS>`` and the translation.
         source_mask : Tensor of bool, shape (B, 1, S), optional
-            ``True`` on tokens, ``False`` on padding. The target needs no mask:
-            padding comes last and causal attention never looks ahead.
+            ``True`` on tokens. The target needs no mask: its padding comes last.
 
         Returns
         -------

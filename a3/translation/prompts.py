@@ -29,10 +29,8 @@ def generate_tensors_for_training_decoder_nmt(
 
     Returns
     -------
-    inputs : Tensor of int64, shape (B, S + T)
-        ``<SOS> word <EOP> translation``.
-    targets : Tensor of int64, shape (B, S + T)
-        ``word <EOP> translation <EOS>``: the inputs, one place on.
+    inputs, targets : Tensor of int64, shape (B, S + T)
+        ``<SOS> word <EOP> translation``, and ``word <EOP> translation <EOS>``: one place on.
 
     Raises
     ------
@@ -83,13 +81,8 @@ class PromptBatch:
 class Prompts:
     """Word pairs as the sequences of a decoder-only model, tokenised once.
 
-    Parameters
-    ----------
-    word_pairs : WordPairs
-
     Attributes
     ----------
-    word_pairs : WordPairs
     lengths : Tensor of int64, shape (N,)
         Tokens of each ``<SOS> word <EOP> translation``.
     """
@@ -127,24 +120,7 @@ class Prompts:
     def batches(
         self, batch_size: int, generator: torch.Generator | None = None
     ) -> Iterator[PromptBatch]:
-        """One epoch in batches of sequences of like length.
-
-        Parameters
-        ----------
-        batch_size : int
-            Words in a batch; the last may have fewer.
-        generator : torch.Generator, optional
-            Draws which words of a length go together, and the order of the batches.
-
-        Yields
-        ------
-        PromptBatch
-
-        Raises
-        ------
-        ValueError
-            If ``batch_size`` is not positive.
-        """
+        """As :meth:`~a3.translation.word_pairs.WordPairs.batches`, of sequences of like length."""
         for rows in groups_of_like_length(self.lengths, batch_size, generator):
             yield self[rows]
 

@@ -24,13 +24,7 @@ IGNORE = -100
 
 
 def encode(word: str) -> list[int]:
-    """Token of each character of ``word``, then ``<EOS>``.
-
-    Raises
-    ------
-    ValueError
-        If the word is empty or has a character outside the alphabet.
-    """
+    """Token of each character of ``word``, then ``<EOS>``; a ``ValueError`` if it is not a word."""
     return [ALPHABET.index(letter) for letter in check_word(word)] + [EOS]
 
 
@@ -59,21 +53,15 @@ def padding_mask(lengths: Tensor, longest: int) -> Tensor:
 def groups_of_like_length(
     length: Tensor, batch_size: int, generator: torch.Generator | None = None
 ) -> list[Tensor]:
-    """Deal examples into batches of like length, so that little is padding.
+    """Deal examples of such ``length``, (N,), into batches of like length: places in ``length``.
 
     Parameters
     ----------
-    length : Tensor, shape (N,)
     batch_size : int
         Examples in a batch; that of the longest may have fewer.
     generator : torch.Generator, optional
-        Draws which examples of a length go together, and the order of the
-        batches. Without one the order is fixed, shortest first.
-
-    Returns
-    -------
-    list of Tensor of int64
-        Places in ``length``.
+        Draws which examples of a length go together, and the order of the batches. Without one the
+        order is fixed, shortest first.
 
     Raises
     ------
@@ -172,16 +160,12 @@ class WordPairs:
         Parameters
         ----------
         share : float
-            Share of the pairs that goes to training, rounded down.
-
-        Returns
-        -------
-        train, validation : WordPairs
+            Of the pairs that go to training, rounded down.
 
         Raises
         ------
         ValueError
-            If either would be empty.
+            If either set would be empty.
         """
         unique = list(dict.fromkeys(self.pairs))  # no pair on both sides
         order = torch.randperm(len(unique), generator=torch.Generator().manual_seed(seed)).tolist()
