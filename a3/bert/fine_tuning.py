@@ -141,14 +141,10 @@ def fine_tune(
 ) -> Progress:
     """Train every parameter of a classifier that asks for a gradient.
 
-    With ``requires_grad`` off for the encoder this is the handouts' frozen run, which computes
-    the same features again in every epoch; :func:`fit_linear` does not. A step is equation
-    :eq:`fine-tuning-step` of the book.
-
-    Parameters
-    ----------
-    model : nn.Module
-        Returns ``logits`` for a batch's inputs; changed in place, and in evaluation mode after.
+    With ``requires_grad`` off for the encoder this is the handouts' frozen run, which computes the
+    same features again in every epoch; :func:`fit_linear` does not. A step is equation
+    :eq:`fine-tuning-step` of the book. The model returns ``logits`` for a batch's inputs; it is
+    changed in place, and in evaluation mode after.
 
     Raises
     ------
@@ -171,18 +167,12 @@ def fine_tune(
 def features(
     model: nn.Module, sentences: Sentences, pooling: str = "pooler", batch_size: int = 256
 ) -> Tensor:
-    """What a frozen encoder makes of each sentence; to be computed once.
+    """What the frozen encoder of a classifier makes of each sentence, (n, H); to be computed once.
 
     Parameters
     ----------
-    model : nn.Module
-        A classifier of :mod:`a3.bert.classifier`.
     pooling : {"pooler", "mean"}
         The pooled first token, or the mean of the last layer over all tokens but padding.
-
-    Returns
-    -------
-    Tensor, shape (n, H)
 
     Raises
     ------
@@ -224,11 +214,6 @@ def fit_linear(
         Features, shape (n, H), and labels, shape (n,).
     settings : FineTuning, optional
         Its seed also draws the initial weights.
-
-    Returns
-    -------
-    nn.Linear
-    Progress
 
     Raises
     ------

@@ -53,16 +53,7 @@ class SideBySide:
 
 
 def dealt(rows: Tensor, settings: SideBySide, generator: torch.Generator) -> Tensor:
-    """Random batches of rows, each row once before any comes again.
-
-    Parameters
-    ----------
-    rows : Tensor of int64, shape (n,)
-
-    Returns
-    -------
-    Tensor of int64, shape (steps, B)
-    """
+    """Random batches of rows, (steps, B), each row once before any comes again."""
     needed = settings.steps * settings.batch_size
     passes = math.ceil(needed / len(rows))
     orders = [rows[torch.randperm(len(rows), generator=generator)] for _ in range(passes)]

@@ -27,11 +27,6 @@ def rank_images(
 ) -> tuple[list[tuple[Path, float]], dict[Path, str]]:
     """All images of a folder, the most like the caption first.
 
-    Parameters
-    ----------
-    progress : bool
-        Whether to draw a bar.
-
     Returns
     -------
     ranking : list of (Path, float)

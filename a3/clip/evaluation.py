@@ -65,13 +65,7 @@ def evaluate(
 def gallery(emoji: Emoji, split: Split, concepts: Tensor) -> Tensor:
     """An image of each concept that was not seen: the other artist's, or the two in turn.
 
-    Parameters
-    ----------
-    concepts : Tensor, long, shape (n,)
-
-    Returns
-    -------
-    Tensor, uint8, shape (n, 3, size, size)
+    ``concepts`` are rows, (n,); the images are uint8, (n, 3, size, size).
 
     Raises
     ------

@@ -127,11 +127,8 @@ class Share(NamedTuple):
 def share(hits: ArrayLike, chance: float, level: float = 0.95) -> Share:
     """The share of hits, with the interval of Wilson (1927).
 
-    Parameters
-    ----------
-    hits : array or Tensor of bool, shape (n,) or (S, n)
-        Of n trials, or of S seeds on the same trials: a trial then counts by its mean, and the
-        interval is that of n trials, however many seeds there are.
+    ``hits`` are of n trials, (n,), or of S seeds on the same trials, (S, n): a trial then counts by
+    its mean, and the interval is that of n trials, however many seeds there are.
 
     Raises
     ------

@@ -158,12 +158,10 @@ def checkpoint_curves(
 def fine_tune_checkpoint(
     weights: Path, seed: int, size: int, settings: FineTuning
 ) -> dict[str, Any]:
-    """Fine-tune a checkpoint on some sentences outside one fold.
+    """Fine-tune the checkpoint of a file of weights on some sentences outside one fold.
 
     Parameters
     ----------
-    weights : Path
-        In a checkpoint's folder.
     seed : int
         Of the fold, the sentences, the new weights, the batches and dropout.
     size : int

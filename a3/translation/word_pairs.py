@@ -175,25 +175,7 @@ class WordPairs:
         return tuple(WordPairs(unique[i] for i in part) for part in (order[:cut], order[cut:]))
 
     def batches(self, batch_size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
-        """One epoch in batches of words of like length, so that little is padding.
-
-        Parameters
-        ----------
-        batch_size : int
-            Words in a batch; the last may have fewer.
-        generator : torch.Generator, optional
-            Draws which words of a length go together, and the order of the
-            batches. Without one the order is fixed, shortest words first.
-
-        Yields
-        ------
-        Batch
-
-        Raises
-        ------
-        ValueError
-            If ``batch_size`` is not positive.
-        """
+        """One epoch in batches of words of like length, see :func:`groups_of_like_length`."""
         length = self.source_lengths * 1_000 + self.target_lengths  # source first, then target
         for rows in groups_of_like_length(length, batch_size, generator):
             yield self[rows]
