@@ -28,15 +28,13 @@ class BertForSentenceClassification(BertModel):
 
     .. math:: \text{logits} = W \tanh(W_p h_{\text{[CLS]}} + b_p) + b
 
+    Equation :eq:`sentence-logits` of the book, on the encoder :eq:`bert-encoder`; Section 4 of
+    Devlin et al. (2019). Question 1 of the handouts' part on BERT.
+
     Parameters
     ----------
     config : transformers.BertConfig
         ``config.num_labels`` is the number of classes.
-
-    References
-    ----------
-    Equation :eq:`sentence-logits` of the book; Section 4 of Devlin et al. (2019). Question 1 of the
-    handouts' part on BERT.
     """
 
     def __init__(self, config):
@@ -94,10 +92,7 @@ class RobertaForSentenceClassification(RobertaModel):
         return _classify(self, encoded.pooler_output, labels)
 
 
-_CLASSIFIERS = {
-    "bert": BertForSentenceClassification,
-    "roberta": RobertaForSentenceClassification,
-}
+_CLASSIFIERS = {"bert": BertForSentenceClassification, "roberta": RobertaForSentenceClassification}
 
 
 def load_classifier(
@@ -109,7 +104,6 @@ def load_classifier(
     ----------
     folder : path-like
         A checkpoint as transformers saves it; :func:`a3.bert.pretrained.checkpoint` finds one.
-    num_labels : int
     seed : int
         Of the weights that the checkpoint does not have: the classifier's, perhaps the pooler's.
     pretrained : bool

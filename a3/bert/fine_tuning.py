@@ -16,17 +16,9 @@ from transformers import PreTrainedTokenizerBase
 from a3.bert.schedule import warm_up_then_decay
 
 __all__ = [
-    "FineTuning",
-    "Progress",
-    "Sentences",
-    "decay_groups",
-    "encode",
-    "features",
-    "fine_tune",
-    "fit_linear",
-    "logits",
-    "mean_over_tokens",
-]
+    "FineTuning", "Progress", "Sentences", "decay_groups", "encode", "features", "fine_tune",
+    "fit_linear", "logits", "mean_over_tokens",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -99,7 +91,6 @@ def encode(
 
     Parameters
     ----------
-    tokenizer : transformers.PreTrainedTokenizerBase
     data : DataFrame
         With the columns ``sentence`` and ``label``.
     max_length : int, optional
@@ -150,19 +141,10 @@ def fine_tune(
 ) -> Progress:
     """Train every parameter of a classifier that asks for a gradient.
 
-    With ``requires_grad`` off for the encoder this is the handouts' frozen run, which computes
-    the same features again in every epoch; :func:`fit_linear` does not.
-
-    Parameters
-    ----------
-    model : nn.Module
-        Returns ``logits`` for a batch's inputs; changed in place, and in evaluation mode after.
-    training, validation : Sentences
-    settings : FineTuning, optional
-
-    Returns
-    -------
-    Progress
+    With ``requires_grad`` off for the encoder this is the handouts' frozen run, which computes the
+    same features again in every epoch; :func:`fit_linear` does not. A step is equation
+    :eq:`fine-tuning-step` of the book. The model returns ``logits`` for a batch's inputs; it is
+    changed in place, and in evaluation mode after.
 
     Raises
     ------
@@ -185,20 +167,12 @@ def fine_tune(
 def features(
     model: nn.Module, sentences: Sentences, pooling: str = "pooler", batch_size: int = 256
 ) -> Tensor:
-    """What a frozen encoder makes of each sentence; to be computed once.
+    """What the frozen encoder of a classifier makes of each sentence, (n, H); to be computed once.
 
     Parameters
     ----------
-    model : nn.Module
-        A classifier of :mod:`a3.bert.classifier`.
-    sentences : Sentences
     pooling : {"pooler", "mean"}
         The pooled first token, or the mean of the last layer over all tokens but padding.
-    batch_size : int
-
-    Returns
-    -------
-    Tensor, shape (n, H)
 
     Raises
     ------
@@ -240,12 +214,6 @@ def fit_linear(
         Features, shape (n, H), and labels, shape (n,).
     settings : FineTuning, optional
         Its seed also draws the initial weights.
-    classes : int
-
-    Returns
-    -------
-    nn.Linear
-    Progress
 
     Raises
     ------

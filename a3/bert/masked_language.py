@@ -55,12 +55,7 @@ class Pretraining:
 def bert_config(words: int, **changes: Any) -> BertConfig:
     """A tiny BERT's shape: two layers, width 128, four heads, no dropout.
 
-    Parameters
-    ----------
-    words : int
-        Size of the vocabulary.
-    **changes
-        Other fields of :class:`transformers.BertConfig`.
+    ``words`` is the size of the vocabulary, ``changes`` are other fields of the configuration.
     """
     shape = {
         "vocab_size": words,
@@ -81,25 +76,15 @@ def bert_config(words: int, **changes: Any) -> BertConfig:
 def mask(inputs: Tensor, words: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Hide some of the words, for a model to guess.
 
-    Each word is chosen with probability 0.15. Of the chosen, 80 % become ``[MASK]``, 10 % a word
-    drawn at random, and 10 % stay as they are.
-
-    Parameters
-    ----------
-    inputs : Tensor of int64, shape (B, T)
-    words : int
-        Size of the vocabulary.
-    generator : torch.Generator
+    Each word is chosen with probability 0.15. Of the chosen, 80 % become ``[MASK]``, 10 % one of
+    ``words`` drawn at random, and 10 % stay as they are. Devlin et al. (2019), Section 3.1 and
+    Appendix A.1.
 
     Returns
     -------
     masked : Tensor of int64, shape (B, T)
     chosen : Tensor of bool, shape (B, T)
         Where to guess; never a special token.
-
-    References
-    ----------
-    Devlin et al. (2019), Section 3.1 and Appendix A.1.
     """
     chosen = (torch.rand(inputs.shape, generator=generator) < 0.15) & (inputs >= len(SPECIAL))
     fate = torch.rand(inputs.shape, generator=generator)
@@ -113,17 +98,8 @@ def batches(
 ) -> list[Tensor]:
     """All sentences once, in random batches of equal length: nothing is padded.
 
-    Parameters
-    ----------
-    sentences : sequence of sequence of int
-    tokens : int
-        Of a batch, about; a longer sentence is a batch by itself.
-    generator : torch.Generator
-
-    Returns
-    -------
-    list of Tensor of int64, shape (B, T)
-        Rows of ``[CLS] words [SEP]``.
+    A batch has about ``tokens`` tokens; a longer sentence is a batch by itself. Its rows are
+    ``[CLS] words [SEP]``: int64, shape (B, T).
     """
     lengths = torch.tensor([len(sentence) for sentence in sentences])
     order = torch.randperm(len(sentences), generator=generator)
@@ -145,16 +121,8 @@ def hidden_at(
 ) -> Tensor:
     """The encoder's last hidden states at some places; elsewhere its last layer is not worked out.
 
-    Parameters
-    ----------
-    model : transformers.BertModel or transformers.RobertaModel
-    places : index of a Tensor of shape (B, T)
-    input_ids, attention_mask, token_type_ids : Tensor of int64, shape (B, T)
-
-    Returns
-    -------
-    Tensor
-        ``last_hidden_state[places]``.
+    ``places`` is an index of tensors of shape (B, T), such as the others are, of int64:
+    ``last_hidden_state[places]``.
     """
     x = model.embeddings(input_ids=input_ids, token_type_ids=token_type_ids)  # (B, T, H)
     mask = create_bidirectional_mask(model.config, x, attention_mask)
@@ -182,8 +150,6 @@ def pretrain(
     ----------
     text : sequence of list of str
         Sentences, gone through again and again in new orders.
-    vocabulary : Vocabulary
-    settings : Pretraining, optional
     checkpoint : path-like, optional
         Written as training goes on. If it exists, training goes on from it and ends as if it had
         never been interrupted.

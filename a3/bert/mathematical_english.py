@@ -114,7 +114,6 @@ def mathematics(
     ----------
     tokens : int
         How long the text is: words, and one more for the end of each sentence.
-    seed : int
     held_out : collection of (int, int)
         Pairs of numbers that no sentence names together, in either order, except where it counts.
         A pair of equal numbers bars sentences that name the number twice.
@@ -163,13 +162,8 @@ def scrambled(
     Parameters
     ----------
     text : sequence of list of str
-    seed : int
     sentences : collection of str
         Sums and differences that must not come about; their numbers are exchanged with others.
-
-    Returns
-    -------
-    list of list of str
     """
     random, text = Random(seed), [[*sentence] for sentence in text]
     barred = {tuple(sentence.split()) for sentence in sentences}

@@ -56,9 +56,7 @@ class Checkpoint:
         )
 
 
-def checkpoint(
-    name: str = "MathBERT", revision: str = REVISION, *, log: bool = True
-) -> Checkpoint:
+def checkpoint(name: str = "MathBERT", revision: str = REVISION, *, log: bool = True) -> Checkpoint:
     """The checkpoint of that name from the hub or its cache; else MiniLM, which pip delivers.
 
     Parameters
@@ -68,10 +66,6 @@ def checkpoint(
         Branch, tag or commit on the hub. The commit that it stood for is in the line.
     log : bool
         Whether to log in one line which of them was taken.
-
-    Returns
-    -------
-    Checkpoint
 
     Raises
     ------
@@ -115,16 +109,14 @@ def minilm() -> Path:
 
     It was distilled from a larger BERT and tuned to tell which sentences mean the same.
 
+    Wang et al. (2020), MiniLM; Reimers and Gurevych (2019), Sentence-BERT.
+
     Raises
     ------
     FileNotFoundError
         If the package is not installed.
     RuntimeError
         If its weights are not those that the book was made with.
-
-    References
-    ----------
-    Wang et al. (2020), MiniLM; Reimers and Gurevych (2019), Sentence-BERT.
     """
     package = importlib.util.find_spec(_PACKAGE)
     if package is None:

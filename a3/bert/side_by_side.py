@@ -53,18 +53,7 @@ class SideBySide:
 
 
 def dealt(rows: Tensor, settings: SideBySide, generator: torch.Generator) -> Tensor:
-    """Random batches of rows, each row once before any comes again.
-
-    Parameters
-    ----------
-    rows : Tensor of int64, shape (n,)
-    settings : SideBySide
-    generator : torch.Generator
-
-    Returns
-    -------
-    Tensor of int64, shape (steps, B)
-    """
+    """Random batches of rows, (steps, B), each row once before any comes again."""
     needed = settings.steps * settings.batch_size
     passes = math.ceil(needed / len(rows))
     orders = [rows[torch.randperm(len(rows), generator=generator)] for _ in range(passes)]
@@ -91,7 +80,6 @@ def fine_tune_side_by_side(
     labels : Tensor of int64, shape (n,)
     batches : Tensor of int64, shape (steps, K, B)
         Rows of the inputs, for each step and model.
-    settings : SideBySide
 
     Returns
     -------

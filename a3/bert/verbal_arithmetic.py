@@ -11,19 +11,9 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 __all__ = [
-    "FOLDS",
-    "LABELS",
-    "NUMBERS",
-    "Fold",
-    "fold",
-    "label",
-    "longer_sentences",
-    "read_sentences",
-    "split",
-    "splits",
-    "value",
-    "verbal_arithmetic",
-]
+    "FOLDS", "LABELS", "NUMBERS", "Fold", "fold", "label", "longer_sentences", "read_sentences",
+    "split", "splits", "value", "verbal_arithmetic",
+]  # fmt: skip
 
 NUMBERS = tuple(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
@@ -39,25 +29,18 @@ _SIGN = {"plus": 1, "minus": -1}
 
 
 def verbal_arithmetic() -> pd.DataFrame:
-    """All sums and differences of two of the twenty number words.
+    """All sums and differences of two of the twenty number words: ``sentence`` and ``label``, 800
+    rows.
 
-    Returns
-    -------
-    DataFrame
-        800 rows with the columns ``sentence`` and ``label``. First every "plus", then every
-        "minus"; row ``400 * minus + 20 * a + b`` is about the numbers ``a`` and ``b``.
+    First every "plus", then every "minus"; row ``400 * minus + 20 * a + b`` is about the numbers
+    ``a`` and ``b``.
     """
     sentences = [f"{a} {operation} {b}" for operation in _SIGN for a in NUMBERS for b in NUMBERS]
     return pd.DataFrame({"sentence": sentences, "label": [label(value(s)) for s in sentences]})
 
 
 def value(sentence: str) -> int:
-    """What a sentence comes to, worked out from left to right.
-
-    Parameters
-    ----------
-    sentence : str
-        Number words with "plus" or "minus" between them, as many as one likes.
+    """What a sentence, numbers with "plus" or "minus" between them, comes to from left to right.
 
     Raises
     ------
@@ -90,18 +73,15 @@ def label(value: int) -> int:
 def split(
     data: pd.DataFrame, held_out: int | float, seed: int = 0, *, stratify: bool = False
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Draw the rows that are kept for validation or test.
+    """Draw the rows, of ``data`` with a column ``label``, that are kept for validation or test.
 
-    The handouts hold out 160 of the 800 sentences for the test, and of the other 640 three
-    tenths for validation, stratified.
+    The handouts hold out 160 of the 800 sentences for the test, and of the other 640 three tenths
+    for validation, stratified.
 
     Parameters
     ----------
-    data : DataFrame
-        With a column ``label``.
     held_out : int or float
         How many rows, or which share of them.
-    seed : int
     stratify : bool
         Whether each label has the same share in both parts.
 
@@ -132,10 +112,7 @@ def splits(seed: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
 def longer_sentences(seed: int = 0) -> pd.DataFrame:
     """Sentences of three, four and five numbers, 300 of each, with their labels.
 
-    Returns
-    -------
-    DataFrame
-        With the columns ``sentence``, ``label`` and ``numbers``; "three minus two minus two" first.
+    Columns ``sentence``, ``label`` and ``numbers``; "three minus two minus two" is first.
     """
     generator = np.random.default_rng(seed)
     sentences = ["three minus two minus two"]
@@ -155,24 +132,15 @@ def longer_sentences(seed: int = 0) -> pd.DataFrame:
 
 
 def read_sentences(path: str | Path) -> pd.DataFrame:
-    """A reader's own sentences from a CSV file.
+    """A reader's own sentences from a CSV file, with the columns ``sentence`` and ``label``.
 
-    Parameters
-    ----------
-    path : path-like
-        With the columns ``sentence`` and ``label``, or ``input`` and ``label`` as in the course's
-        files; others are left out.
-
-    Returns
-    -------
-    DataFrame
-        With the columns ``sentence`` and ``label``.
+    The file may call the first ``input``, as the course's files do; other columns are left out.
 
     Raises
     ------
     ValueError
-        If a column is missing, a sentence is empty, or a label is not 0, 1 or 2. The message
-        names the first such line of the file.
+        If a column is missing, a sentence is empty, or a label is not 0, 1 or 2. The message names
+        the first such line of the file.
     """
     data = pd.read_csv(path, keep_default_na=False, skipinitialspace=True)
     data = data.rename(columns=lambda name: str(name).strip()).rename(columns={"input": "sentence"})
@@ -209,22 +177,15 @@ class Fold(NamedTuple):
 
 
 def fold(number: int, folds: int = FOLDS) -> Fold:
-    """One of the parts that the sentences are dealt into.
+    """One, by its number from 0, of the parts that the sentences are dealt into.
 
-    Each part has as many "plus" sentences and as many "minus" sentences. Of the latter it has
-    both or neither of "a minus b" and "b minus a", and its share of "a minus a".
-
-    Parameters
-    ----------
-    number : int
-        Which part, from 0.
-    folds : int
-        How many there are; a divisor of 10.
+    Each part has as many "plus" sentences and as many "minus" sentences. Of the latter it has both
+    or neither of "a minus b" and "b minus a", and its share of "a minus a".
 
     Raises
     ------
     ValueError
-        If there is no such part, or the sentences cannot be dealt out equally.
+        If there is no such part, or ``folds`` is not a divisor of 10.
     """
     if folds < 2 or 10 % folds:
         raise ValueError(f"folds must be 2, 5 or 10, got {folds}")

@@ -27,14 +27,6 @@ def rank_images(
 ) -> tuple[list[tuple[Path, float]], dict[Path, str]]:
     """All images of a folder, the most like the caption first.
 
-    Parameters
-    ----------
-    clip : Clip
-    caption : str
-    folder : path-like
-    progress : bool
-        Whether to draw a bar.
-
     Returns
     -------
     ranking : list of (Path, float)
@@ -63,8 +55,6 @@ def contact_sheet(
     ----------
     ranking : sequence of (Path, float)
         As :func:`rank_images` gives it, as much of it as is to be shown.
-    file : path-like
-    columns : int
 
     Raises
     ------

@@ -9,37 +9,26 @@ from torch import Tensor
 from torch.nn import functional as F
 
 __all__ = [
-    "contrastive_loss",
-    "cosine_similarity",
-    "supervised_contrastive_loss",
-    "zero_shot_weights",
-]
+    "contrastive_loss", "cosine_similarity", "supervised_contrastive_loss", "zero_shot_weights",
+]  # fmt: skip
 
 
 def cosine_similarity(X: Tensor, Y: Tensor) -> Tensor:
-    r"""Cosine of the angle between every row of X and every row of Y.
+    r"""Cosine of the angle between every row of X and every row of Y, shape (n, m).
 
     .. math:: s_{ij} = \frac{x_i^\top y_j}{\lVert x_i \rVert_2 \, \lVert y_j \rVert_2}
+
+    Equation :eq:`cosine-similarity` of the book.
 
     Parameters
     ----------
     X : Tensor, shape (n, d)
-        Such as features of images.
     Y : Tensor, shape (m, d)
-        Such as features of captions.
-
-    Returns
-    -------
-    Tensor, shape (n, m)
 
     Raises
     ------
     ValueError
         If the shapes do not match.
-
-    References
-    ----------
-    Equation :eq:`cosine-similarity` of the book.
     """
     if X.dim() != 2 or Y.dim() != 2 or X.shape[1] != Y.shape[1]:
         raise ValueError(f"expected shapes (n, d) and (m, d), got {(*X.shape,)} and {(*Y.shape,)}")
@@ -54,31 +43,20 @@ def contrastive_loss(X: Tensor, Y: Tensor, scale: Tensor | float) -> Tensor:
         L = -\frac{1}{2n} \sum_{i=1}^n \left( \log \frac{e^{\tau s_{ii}}}{\sum_j e^{\tau s_{ij}}}
             + \log \frac{e^{\tau s_{ii}}}{\sum_j e^{\tau s_{ji}}} \right)
 
-    with the cosine similarities :math:`s_{ij}` and the logit scale :math:`\tau`, the inverse of a
-    temperature.
+    with the cosine similarities :math:`s_{ij}`: equation :eq:`contrastive-loss` of the book;
+    Radford et al. (2021), figure 3. In nats: log n for features that tell nothing.
 
     Parameters
     ----------
-    X : Tensor, shape (n, d)
-        Features of images.
-    Y : Tensor, shape (n, d)
-        Features of their captions, in the same order.
+    X, Y : Tensor, shape (n, d)
+        Features of images, and of their captions in the same order.
     scale : Tensor or float
-        :math:`\tau`.
-
-    Returns
-    -------
-    Tensor, shape ()
-        In nats: log n for features that tell nothing.
+        :math:`\tau`, the logit scale: the inverse of a temperature.
 
     Raises
     ------
     ValueError
         If the shapes do not match, or the batch is empty.
-
-    References
-    ----------
-    Equation :eq:`contrastive-loss` of the book; Radford et al. (2021), figure 3.
     """
     if X.shape != Y.shape or not len(X):
         raise ValueError(f"expected two of one shape (n, d), got {(*X.shape,)} and {(*Y.shape,)}")
@@ -95,8 +73,10 @@ def supervised_contrastive_loss(X: Tensor, groups: Tensor, scale: Tensor | float
         L = -\frac{1}{n} \sum_{i=1}^n \frac{1}{|P_i|} \sum_{p \in P_i}
             \log \frac{e^{\tau s_{ip}}}{\sum_{j \ne i} e^{\tau s_{ij}}}
 
-    with the cosine similarities :math:`s_{ij}`, the logit scale :math:`\tau` and the others of the
-    group, :math:`P_i`. A feature that is alone in its group is among the others, and picks none.
+    with the cosine similarities :math:`s_{ij}` and the others of the group, :math:`P_i`. A feature
+    that is alone in its group is among the others, and picks none. In nats: log (n - 1) for
+    features that tell nothing. Khosla et al. (2020), equation 2; :eq:`small-clip-loss` of the book
+    has four to a group.
 
     Parameters
     ----------
@@ -105,21 +85,12 @@ def supervised_contrastive_loss(X: Tensor, groups: Tensor, scale: Tensor | float
     groups : Tensor of int64, shape (n,)
         The same number for what belongs together.
     scale : Tensor or float
-        :math:`\tau`.
-
-    Returns
-    -------
-    Tensor, shape ()
-        In nats: log (n - 1) for features that tell nothing.
+        :math:`\tau`, as for :func:`contrastive_loss`.
 
     Raises
     ------
     ValueError
         If the shapes do not match, or no feature has another in its group.
-
-    References
-    ----------
-    Khosla et al. (2020), equation 2.
     """
     if X.dim() != 2 or groups.shape != X.shape[:1]:
         raise ValueError(
@@ -140,7 +111,10 @@ def zero_shot_weights(
     names: Sequence[str],
     templates: Sequence[str] = ("a picture of a {}",),
 ) -> Tensor:
-    """A linear classifier made of words: for each class the mean direction of its prompts.
+    """A linear classifier made of words, (K, d): the mean direction, of length 1, of a class's
+    prompts.
+
+    Radford et al. (2021), section 3.1.4.
 
     Parameters
     ----------
@@ -151,19 +125,10 @@ def zero_shot_weights(
     templates : sequence of str
         One prompt, or several for an ensemble, each with ``{}`` where the name goes.
 
-    Returns
-    -------
-    Tensor, shape (K, d)
-        Of length 1 each.
-
     Raises
     ------
     ValueError
         If there is no name or no template, or a template has no ``{}``.
-
-    References
-    ----------
-    Radford et al. (2021), section 3.1.4.
     """
     if not names or not templates:
         raise ValueError(

@@ -45,8 +45,6 @@ def augment(
     ----------
     images : Tensor, shape (n, 3, h, w)
         Values from 0 to 1. What comes in from outside is white.
-    generator : torch.Generator
-    augmentation : Augmentation, optional
     size : int, optional
         Pixels a side of the result; as large as the image if it is not given.
 
@@ -121,10 +119,6 @@ def trimmed(image: Image.Image) -> Image.Image:
     ----------
     image : PIL.Image.Image
         RGB.
-
-    Returns
-    -------
-    PIL.Image.Image
     """
     drawn = (np.asarray(image) < _NEARLY_WHITE).any(axis=2)  # (h, w)
     rows, columns = (np.flatnonzero(drawn.any(axis=axis)) for axis in (1, 0))

@@ -88,10 +88,6 @@ def load_emoji(size: int = 64, *, progress: bool = True) -> Emoji:
     progress : bool
         Whether to show a bar while drawing.
 
-    Returns
-    -------
-    Emoji
-
     Raises
     ------
     ValueError
@@ -122,17 +118,7 @@ def load_emoji(size: int = 64, *, progress: bool = True) -> Emoji:
 
 
 def draw_caption(concept: Concept, generator: torch.Generator) -> str:
-    """A caption at random: a name, perhaps with words around it, and some of what else is known.
-
-    Parameters
-    ----------
-    concept : Concept
-    generator : torch.Generator
-
-    Returns
-    -------
-    str
-    """
+    """A caption at random: a name, perhaps with words around it, and some of what else is known."""
     names = [concept.name, *concept.aliases]
     which, template, bare = torch.rand(3, generator=generator).tolist()
     # half of the time the name itself

@@ -52,13 +52,8 @@ def split(emoji: Emoji, seed: int = 0) -> Split:
 
     Parameters
     ----------
-    emoji : Emoji
     seed : int
         Draws the kinds and the concepts.
-
-    Returns
-    -------
-    Split
     """
     generator = torch.Generator().manual_seed(seed)
     strata, groups = stratum(emoji), kinds(emoji)
@@ -80,13 +75,8 @@ def validation_split(emoji: Emoji, seed: int = 0) -> Split:
 
     Parameters
     ----------
-    emoji : Emoji
     seed : int
         Of the split for testing.
-
-    Returns
-    -------
-    Split
     """
     generator = torch.Generator().manual_seed(1_000 + seed)
     strata, groups = stratum(emoji), kinds(emoji)
@@ -111,10 +101,6 @@ def kinds(emoji: Emoji) -> Tensor:
 
     Variants differ in words of gender, age, colour, direction or size only, or are of one family,
     clock or moon, or look the same in either artist's hand, as some countries' flags do.
-
-    Parameters
-    ----------
-    emoji : Emoji
 
     Returns
     -------

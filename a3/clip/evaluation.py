@@ -16,13 +16,7 @@ from a3.clip.model import Clip
 from a3.clip.retrieval import ranks
 from a3.lab.intervals import Share, share
 
-__all__ = [
-    "GROUP_TEMPLATES",
-    "caption_features",
-    "evaluate",
-    "gallery",
-    "held_out_features",
-]
+__all__ = ["GROUP_TEMPLATES", "caption_features", "evaluate", "gallery", "held_out_features"]
 
 GROUP_TEMPLATES = ("{}", "a {}", "a drawing of {}", "a picture of {}", "an emoji of {}")
 """Prompts for Unicode's groups; the first of them alone is the single prompt."""
@@ -38,7 +32,6 @@ def evaluate(
     clips : sequence of Clip
         Trained alike, with a seed each. A concept counts by its mean over them, and intervals are
         for so many concepts: seeds are not further trials.
-    emoji : Emoji
     split : Split
         That they were trained with.
     captions : {"description", "name"}
@@ -72,15 +65,7 @@ def evaluate(
 def gallery(emoji: Emoji, split: Split, concepts: Tensor) -> Tensor:
     """An image of each concept that was not seen: the other artist's, or the two in turn.
 
-    Parameters
-    ----------
-    emoji : Emoji
-    split : Split
-    concepts : Tensor, long, shape (n,)
-
-    Returns
-    -------
-    Tensor, uint8, shape (n, 3, size, size)
+    ``concepts`` are rows, (n,); the images are uint8, (n, 3, size, size).
 
     Raises
     ------

@@ -23,15 +23,10 @@ def preprocessed(image: Image.Image, pixels: Tensor, what: str) -> Figure:
 
     Parameters
     ----------
-    image : PIL image
     pixels : Tensor, shape (3, size, size)
         What ``preprocess`` of a :class:`a3.clip.model.Clip` makes of it.
     what : str
         What the image shows.
-
-    Returns
-    -------
-    Figure
     """
     square = ((pixels - pixels.amin()) / (pixels.amax() - pixels.amin())).permute(1, 2, 0)
     figure, axes = figures.subplots(
@@ -57,10 +52,6 @@ def similarity_matrix(similarity: Tensor, images: Sequence[Any], captions: Seque
     images : sequence of n images
         As matplotlib shows them.
     captions : sequence of n str
-
-    Returns
-    -------
-    Figure
     """
     n, right = len(captions), int((similarity.argmax(1) == torch.arange(len(captions))).sum())
     figure, ax = figures.subplots(
@@ -98,7 +89,6 @@ def top_five(
 
     Parameters
     ----------
-    clip : Clip
     images : 8 images
         As :meth:`a3.clip.model.Clip.encode_image` takes them.
     shown : sequence of 8 images

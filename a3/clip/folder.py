@@ -67,14 +67,6 @@ def find_images(folder: str | Path) -> list[Path]:
 def open_image(content: bytes) -> Image.Image:
     """The image in the bytes of a file, upright, decoded whole.
 
-    Parameters
-    ----------
-    content : bytes
-
-    Returns
-    -------
-    PIL image
-
     Raises
     ------
     ValueError
@@ -107,17 +99,8 @@ def open_image(content: bytes) -> Image.Image:
 def encode_folder(clip: Clip, paths: Sequence[Path], *, progress: bool = True) -> Folder:
     """Features of images; those of a file seen before, under any name, are not computed again.
 
-    Parameters
-    ----------
-    clip : Clip
-    paths : sequence of Path
-    progress : bool
-        Whether to draw a bar.
-
-    Returns
-    -------
-    Folder
-        A file that cannot be used is named in it; the others are there.
+    A file that cannot be used is named in the result; the others are there. ``progress`` draws a
+    bar.
 
     Raises
     ------

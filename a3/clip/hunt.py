@@ -78,14 +78,6 @@ class Hunt:
     def attempt(self, captions: Sequence[str]) -> list[Try]:
         """Try captions, and note what each did.
 
-        Parameters
-        ----------
-        captions : sequence of str
-
-        Returns
-        -------
-        list of Try
-
         Raises
         ------
         ValueError
@@ -114,18 +106,8 @@ class Hunt:
 
         It climbs: in every round each slot takes in turn the words that give the best rank, and of
         equal ranks the largest lead, the other slots as they are. It stops early when a round
-        changes nothing. Words that the model does not know are passed over.
-
-        Parameters
-        ----------
-        grammar : mapping of str to sequence of str
-            Slots in their order, and what may stand in each; "" for nothing.
-        rounds : int
-
-        Returns
-        -------
-        Try
-            The best of the search.
+        changes nothing. Words that the model does not know are passed over; "" stands for nothing.
+        It gives the best try.
 
         Raises
         ------
@@ -158,16 +140,7 @@ class Hunt:
         return min(tried.values(), key=_order)
 
     def answer(self, name: str = "the target") -> str:
-        """One sentence on how hard it was, from the log.
-
-        Parameters
-        ----------
-        name : str
-            What to call the target.
-
-        Returns
-        -------
-        str
+        """One sentence on how hard it was to find what is called ``name``, from the log.
 
         Raises
         ------

@@ -22,7 +22,6 @@ from a3.lab.environment import hub_reachable
 __all__ = ["Clip", "pretrained_clip"]
 
 
-
 @dataclass(frozen=True)
 class Clip:
     """A trained pair of towers. Whatever made it, it is used the same way.
@@ -57,19 +56,15 @@ class Clip:
 
     @torch.inference_mode()
     def encode_image(self, images: Sequence[Image.Image] | Tensor, batch_size: int = 64) -> Tensor:
-        """Features of images, of length 1.
+        """Features of images, of length 1: (n, d).
 
         Parameters
         ----------
         images : sequence of PIL images, or Tensor
-            Images of any size, transparent parts taken as white; or uint8 RGB of shape
-            (n, 3, h, w).
+            Images of any size, transparent parts taken as white; or uint8 RGB of shape (n, 3, h,
+            w).
         batch_size : int
             Images that go through the tower at a time.
-
-        Returns
-        -------
-        Tensor, shape (n, d)
 
         Raises
         ------
@@ -90,15 +85,7 @@ class Clip:
 
     @torch.inference_mode()
     def encode_text(self, captions: Sequence[str]) -> Tensor:
-        """Features of captions, of length 1.
-
-        Parameters
-        ----------
-        captions : sequence of str
-
-        Returns
-        -------
-        Tensor, shape (n, d)
+        """Features of captions, of length 1: (n, d).
 
         Raises
         ------
@@ -125,18 +112,7 @@ class Clip:
 
 
 def pretrained_clip(name: str, pretrained: str) -> Clip:
-    """A model of open_clip with pretrained weights, from the hub's cache or the hub.
-
-    Parameters
-    ----------
-    name : str
-        A model of open_clip.
-    pretrained : str
-        The tag of its weights.
-
-    Returns
-    -------
-    Clip
+    """A model of open_clip with the weights of a tag, from the hub's cache or the hub.
 
     Raises
     ------

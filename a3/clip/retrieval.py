@@ -8,17 +8,7 @@ __all__ = ["ranks", "top_k"]
 
 
 def top_k(similarities: Tensor, k: int = 5) -> tuple[Tensor, Tensor]:
-    """The k best columns of each row, the best first.
-
-    Parameters
-    ----------
-    similarities : Tensor, shape (..., m)
-    k : int
-        No more than m are given.
-
-    Returns
-    -------
-    values, columns : Tensor, shape (..., min(k, m))
+    """Values and columns, (..., min(k, m)), of the k best of each row of (..., m), the best first.
 
     Raises
     ------
@@ -33,17 +23,14 @@ def top_k(similarities: Tensor, k: int = 5) -> tuple[Tensor, Tensor]:
 def ranks(similarities: Tensor, targets: Tensor) -> Tensor:
     """Where each row has its target: 1 if no other column is as similar.
 
+    Of columns that tie, the target comes last, so that features which are all the same find
+    nothing.
+
     Parameters
     ----------
     similarities : Tensor, shape (n, m)
     targets : Tensor, long, shape (n,)
         The column that each row ought to find.
-
-    Returns
-    -------
-    Tensor, long, shape (n,)
-        From 1 to m. Of columns that tie, the target comes last, so that features which are all the
-        same find nothing.
 
     Raises
     ------

@@ -13,14 +13,9 @@ from a3.clip.drawings import Augmentation
 from a3.clip.tokens import Vocabulary, word_vectors
 
 __all__ = [
-    "EMBEDDING_STD",
-    "SmallClip",
-    "build",
-    "encode_image",
-    "encode_text",
-    "give_word_vectors",
+    "EMBEDDING_STD", "SmallClip", "build", "encode_image", "encode_text", "give_word_vectors",
     "normalised",
-]
+]  # fmt: skip
 
 EMBEDDING_STD = 0.02
 """What open_clip draws embeddings with.
@@ -112,7 +107,6 @@ def give_word_vectors(model: nn.Module, vocabulary: Vocabulary) -> None:
     ----------
     model : nn.Module
         As :func:`build` gives it; changed in place.
-    vocabulary : Vocabulary
     """
     embedding = model.token_embedding.weight  # the first two and the last are no words
     with torch.no_grad():

@@ -141,6 +141,8 @@ def word_vectors(words: Sequence[str], dimensions: int) -> Tensor:
     A word's vector is the mean of the model's last layer over the word's tokens. Of the vectors of
     all words the mean is taken away, and the largest principal components are kept.
 
+    Frome et al. (2013): vectors of words let a model name what it has not seen.
+
     Parameters
     ----------
     words : sequence of str
@@ -159,10 +161,6 @@ def word_vectors(words: Sequence[str], dimensions: int) -> Tensor:
         If there are fewer words than dimensions, or more than 384 dimensions are asked for.
     FileNotFoundError
         If MiniLM is not installed.
-
-    References
-    ----------
-    Frome et al. (2013): vectors of words let a model name what it has not seen.
     """
     from transformers import AutoTokenizer, BertModel
 

@@ -40,13 +40,12 @@ def train_small_clip(
 
     A step takes images of both artists for each of its concepts, or two random copies of one image
     where only one hand may be seen, and two captions, the second with noise on its words' vectors.
-    Each of these four picks the other three among all of the batch:
-    :func:`a3.clip.contrastive.supervised_contrastive_loss`. Without ``all_pairs`` the loss is
-    CLIP's, :func:`a3.clip.contrastive.contrastive_loss`, of an image and a caption each, averaged.
+    Each of these four picks the other three among all of the batch: equation
+    :eq:`small-clip-loss` of the book. Without ``all_pairs`` the loss is CLIP's,
+    :func:`a3.clip.contrastive.contrastive_loss`, of an image and a caption each, averaged.
 
     Parameters
     ----------
-    settings : SmallClip
     held_out : {"test", "validation"}
         ``"test"`` leaves out what :func:`a3.clip.emoji_split.split` does, ``"validation"`` more, to
         choose settings by.

@@ -26,7 +26,6 @@ def claim(path: Path, *, wait: bool = False) -> Iterator[IO[bytes] | None]:
 
     Parameters
     ----------
-    path : Path
     wait : bool
         Whether to wait while another process holds it.
 

@@ -1,6 +1,5 @@
 """What the book asks of its surroundings: the profile, the folder of results, the model hub."""
 
-
 from __future__ import annotations
 
 import os
@@ -37,21 +36,12 @@ def cache_folder() -> Path:
 
 @cache
 def hub_reachable(timeout: float = 3.0) -> bool:
-    """Ask the hub once whether it answers; if not, put its libraries offline.
+    """Ask the hub once, for so many seconds, whether it answers; if not, put its libraries offline.
 
-    Without this a library retries every file of a checkpoint for about a minute. The
-    environment variable ``HF_HUB_OFFLINE`` is believed without asking, and set where the hub
-    does not answer, so that what is loaded later in this process, or in one it starts, looks in
-    the cache alone. ``HF_ENDPOINT`` names another hub.
-
-    Parameters
-    ----------
-    timeout : float
-        Seconds to wait, resolving the name included.
-
-    Returns
-    -------
-    bool
+    Without this a library retries every file of a checkpoint for about a minute. The environment
+    variable ``HF_HUB_OFFLINE`` is believed without asking, and set where the hub does not answer,
+    so that what is loaded later in this process, or in one it starts, looks in the cache alone.
+    ``HF_ENDPOINT`` names another hub.
     """
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in _TRUE:
         return False

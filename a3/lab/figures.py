@@ -45,21 +45,7 @@ _STYLE = {
 def subplots(*args: Any, alt: str, **options: Any) -> tuple[Figure, Any]:
     """``matplotlib.pyplot.subplots`` in the book's style, with words for who cannot see it.
 
-    Parameters
-    ----------
-    *args, **options
-        As for ``matplotlib.pyplot.subplots``.
-    alt : str
-        What the figure shows; it becomes the image's alternative text.
-
-    Returns
-    -------
-    Figure, and Axes or array of Axes
-
-    Raises
-    ------
-    ValueError
-        If ``alt`` is empty.
+    ``alt`` says what the figure shows: the image's alternative text. Empty, it is a ``ValueError``.
     """
     if not alt.strip():
         raise ValueError("alt must say what the figure shows")
@@ -72,14 +58,7 @@ def subplots(*args: Any, alt: str, **options: Any) -> tuple[Figure, Any]:
 def save(figure: Figure, path: str | Path, *, dark: bool = False, dpi: float = 200) -> None:
     """Write ``figure`` as a transparent image, its text and axes inked for a light or a dark page.
 
-    Parameters
-    ----------
-    figure : Figure
-    path : path-like
-    dark : bool
-        Whether the page behind it is dark.
-    dpi : float
-        Pixels an inch; 200 is twice the resolution at which the page shows it.
+    At 200 ``dpi`` it has twice the resolution at which the page shows it.
     """
     figure.canvas.draw()  # so that every tick exists
     inked = []
@@ -98,21 +77,9 @@ def save(figure: Figure, path: str | Path, *, dark: bool = False, dpi: float = 2
 
 
 def band(axes: Axes, x: Sequence[float], runs: Sequence[Sequence[float]], label: str, **line: Any):
-    """Draw the median of several runs as a line and their range as a band.
+    """Draw the median of several runs, one a seed, as a line and their range as a band.
 
-    Parameters
-    ----------
-    axes : Axes
-    x : sequence of float, length n
-    runs : sequences of float
-        One a seed. Those that stopped early are drawn to the length of the shortest.
-    label : str
-    **line
-        Passed to ``Axes.plot``.
-
-    Returns
-    -------
-    Line2D
+    Those that stopped early are drawn to the length of the shortest. ``line`` is for ``Axes.plot``.
     """
     n = min(len(x), *map(len, runs))
     values = np.array([list(run)[:n] for run in runs])

@@ -27,10 +27,8 @@ def resampling_counts(
 
     Parameters
     ----------
-    runs : int
     number : int
         Resamples to draw.
-    seed : int
     group : array, shape (runs,), optional
         Runs of one group, such as one seed, are drawn together: their errors may be related.
 
@@ -71,6 +69,9 @@ def interval(
     spread of resampled means of S values is too small by :math:`\sqrt{(S-1)/S}`, which is put
     right, and the percentiles of so few values would be no more than their range.
 
+    Expanded percentile and t intervals of Hesterberg (2015), What teachers should know about the
+    bootstrap.
+
     Parameters
     ----------
     samples : array, shape (number, ...)
@@ -88,11 +89,6 @@ def interval(
     -------
     array, shape (2, ...)
         Low and high ends. NaN where there is no sample.
-
-    References
-    ----------
-    Expanded percentile and t intervals of Hesterberg (2015), What teachers should know about the
-    bootstrap.
     """
     some = np.isfinite(samples).any(axis=0)
     if not some.any():
@@ -148,17 +144,8 @@ class Share(NamedTuple):
 def share(hits: ArrayLike, chance: float, level: float = 0.95) -> Share:
     """The share of hits, with the interval of Wilson (1927).
 
-    Parameters
-    ----------
-    hits : array or Tensor of bool, shape (n,) or (S, n)
-        Of n trials, or of S seeds on the same trials: a trial then counts by its mean, and the
-        interval is that of n trials, however many seeds there are.
-    chance : float
-    level : float
-
-    Returns
-    -------
-    Share
+    ``hits`` are of n trials, (n,), or of S seeds on the same trials, (S, n): a trial then counts by
+    its mean, and the interval is that of n trials, however many seeds there are.
 
     Raises
     ------

@@ -47,11 +47,10 @@ _MISSING = object()
 def key(function: Callable, setting: dict[str, Any]) -> str:
     """A digest of all that a call depends on.
 
-    The settings, the function's syntax and what it names: functions, classes and values
-    beside it, and modules that are not installed, such as those of ``a3``, with all that
-    these import. Also the versions of torch and of the data's packages. Comments, docstrings,
-    annotations and layout change nothing, nor does ``a3.lab``, which only keeps and draws
-    results.
+    The settings, the function's syntax and what it names: functions, classes and values beside it,
+    and modules that are not installed, such as those of ``a3``, with all that these import. Also
+    the versions of torch and of the data's packages. Comments, docstrings, annotations and layout
+    change nothing, nor does ``a3.lab``, which only keeps and draws results.
 
     The version of Python and the processor are left out: they change results in the last
     digits only, and who has others can still use what was kept.
@@ -61,8 +60,7 @@ def key(function: Callable, setting: dict[str, Any]) -> str:
     function : callable
         From a file or a notebook, so that its source can be read.
     setting : dict
-        Its keyword arguments: plain values, dataclasses of them, or paths, whose
-        contents count.
+        Its keyword arguments: plain values, dataclasses of them, or paths, whose contents count.
 
     Returns
     -------

@@ -20,15 +20,8 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "CheckpointError",
-    "SavedRun",
-    "kept",
-    "load",
-    "restore",
-    "save",
-    "state_of",
-    "write_whole",
-]
+    "CheckpointError", "SavedRun", "kept", "load", "restore", "save", "state_of", "write_whole",
+]  # fmt: skip
 
 _SECONDS = 20.0  # from one checkpoint to the next, at least
 

@@ -47,17 +47,7 @@ def code_digest(source: str | Path | ModuleType) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """The SHA-256 of a file's contents, read again when its size or time of change differs.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-    """
+    """The SHA-256 of a file's contents, read again when its size or time of change differs."""
     state = path.stat()
     return _file_digest(path, state.st_size, state.st_mtime_ns)
 

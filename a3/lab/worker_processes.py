@@ -37,7 +37,6 @@ def call_in_processes(
 
     Parameters
     ----------
-    function : callable
     arguments : sequence of tuple
     processes : int
         How many at a time.

@@ -21,15 +21,9 @@ from a3.lab.experiments import Experiment
 from a3.lab.sweeps import run_all
 
 __all__ = [
-    "ABLATIONS",
-    "BASES",
-    "EXPERIMENTS",
-    "SMALL",
-    "as_clip",
-    "load_model",
-    "small_clip",
+    "ABLATIONS", "BASES", "EXPERIMENTS", "SMALL", "as_clip", "load_model", "small_clip",
     "small_clips",
-]
+]  # fmt: skip
 
 SMALL = "small"
 """The name that :func:`load_model` knows the small CLIP by."""
@@ -67,10 +61,6 @@ def load_model(name: str = "ViT-B-32", pretrained: str = "openai") -> Clip:
     pretrained : str
         The tag of its weights.
 
-    Returns
-    -------
-    Clip
-
     Raises
     ------
     ValueError
@@ -96,12 +86,7 @@ def load_model(name: str = "ViT-B-32", pretrained: str = "openai") -> Clip:
 
 
 def small_clip(seed: int = 0) -> Clip:
-    """The book's own CLIP, trained on emoji the first time (a few minutes), then kept.
-
-    Parameters
-    ----------
-    seed : int
-    """
+    """The book's own CLIP, trained on emoji the first time (a few minutes), then kept."""
     settings = SmallClip(seed=seed)
     changes = {} if profile() == "full" else {"steps": _QUICK_STEPS}
     (run,) = run_all(train_small_clip, _runs([settings], **changes))

@@ -98,7 +98,6 @@ def run_arm(weights: Path, arm: str, settings: FineTuning) -> dict[str, Any]:
 
     Parameters
     ----------
-    weights : Path
     arm : str
         Whether its name begins with "full", "random" or "frozen" decides what is trained;
         "frozen mean" takes the mean over the tokens for the pooled first one.

@@ -60,10 +60,7 @@ def learning_curves() -> pd.DataFrame:
 
 
 def summary(
-    curves: pd.DataFrame,
-    measure: str = "accuracy",
-    against: str | None = None,
-    level: float = 0.95,
+    curves: pd.DataFrame, measure: str = "accuracy", against: str | None = None, level: float = 0.95
 ) -> pd.DataFrame:
     """Means over the seeds, with intervals of Student's t.
 
@@ -78,7 +75,6 @@ def summary(
         The column to average.
     against : str, optional
         A corpus to subtract from each of the others, seed by seed.
-    level : float
 
     Returns
     -------
@@ -101,6 +97,7 @@ def summary(
     mean = by_size.mean()
     columns = {"mean": mean, "low": mean - half, "high": mean + half}
     return pd.DataFrame({name: column.T.stack() for name, column in columns.items()})
+
 
 def checkpoint_curves(
     weights: Mapping[str, Path],
@@ -157,18 +154,15 @@ def checkpoint_curves(
 def fine_tune_checkpoint(
     weights: Path, seed: int, size: int, settings: FineTuning
 ) -> dict[str, Any]:
-    """Fine-tune a checkpoint on some sentences outside one fold.
+    """Fine-tune the checkpoint of a file of weights on some sentences outside one fold.
 
     Parameters
     ----------
-    weights : Path
-        In a checkpoint's folder.
     seed : int
         Of the fold, the sentences, the new weights, the batches and dropout.
     size : int
         How many sentences: the first of those that the first draw of
         :func:`a3.runs.pretraining.fine_tune_on` is given.
-    settings : FineTuning
 
     Returns
     -------

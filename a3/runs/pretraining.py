@@ -25,15 +25,9 @@ from a3.lab.experiments import Experiment
 from a3.lab.sweeps import run_all
 
 __all__ = [
-    "CORPORA",
-    "EXPERIMENTS",
-    "SIZES",
-    "comparisons",
-    "corpus_text",
-    "fine_tune_on",
-    "pretrain_on",
+    "CORPORA", "EXPERIMENTS", "SIZES", "comparisons", "corpus_text", "fine_tune_on", "pretrain_on",
     "task_vocabulary",
-]
+]  # fmt: skip
 
 CORPORA = ("mathematics", "scrambled", "prose", "none")
 """What the models read before they are fine-tuned."""
@@ -54,7 +48,6 @@ def corpus_text(corpus: str, seed: int, tokens: int = TOKENS) -> list[list[str]]
     corpus : {"mathematics", "scrambled", "prose"}
     seed : int
         Of the text; also the fold it leaves out.
-    tokens : int
 
     Raises
     ------
@@ -118,9 +111,6 @@ def fine_tune_on(
         ``"none"`` starts from weights drawn at random.
     seed : int
         Of the pretrained model; also the fold it is evaluated on.
-    settings : SideBySide, optional
-    pretraining : Pretraining, optional
-    tokens : int
 
     Returns
     -------

@@ -11,14 +11,7 @@ import pandas as pd
 from a3.lab.experiments import Experiment
 from a3.translation.to_budget import train_to_budget
 
-__all__ = [
-    "BUDGETS",
-    "EXPERIMENTS",
-    "SIDE_BY_SIDE",
-    "WIDTHS",
-    "settings",
-    "sweep",
-]
+__all__ = ["BUDGETS", "EXPERIMENTS", "SIDE_BY_SIDE", "WIDTHS", "settings", "sweep"]
 
 WIDTHS = (16, 32, 48, 64, 96, 128)
 """The handouts' six widths."""

@@ -20,19 +20,9 @@ from a3.translation.training import Hyperparameters, train
 from a3.translation.word_pairs import EOP, WordPairs
 
 __all__ = [
-    "EXPERIMENTS",
-    "LEARNING_RATES",
-    "BATCH_SIZES",
-    "LENGTHS",
-    "LONGEST",
-    "LearnedPositions",
-    "NoPositions",
-    "PromptToo",
-    "by_length",
-    "learn",
-    "tune",
-    "validated",
-]
+    "EXPERIMENTS", "LEARNING_RATES", "BATCH_SIZES", "LENGTHS", "LONGEST", "LearnedPositions",
+    "NoPositions", "PromptToo", "by_length", "learn", "tune", "validated",
+]  # fmt: skip
 
 LEARNING_RATES, BATCH_SIZES = (5e-4, 1e-3), (512, 64)
 """What the page on tuning tries."""
@@ -86,7 +76,6 @@ def by_length(
     ----------
     kind : {"sinusoidal", "one-hot", "none"}
         Of positions.
-    hyperparameters : Hyperparameters
     every : int
         Take every so many of the words.
     """

@@ -19,18 +19,9 @@ from a3.translation.training import History, Hyperparameters, train
 from a3.translation.word_pairs import WordPairs
 
 __all__ = [
-    "DECODER_ONLY_RUN",
-    "FOUR_RUNS",
-    "EXPERIMENTS",
-    "TUNED",
-    "TWO_STACKS_RUN",
-    "TranslatorRun",
-    "four_runs",
-    "one_or_two_stacks",
-    "train_translator",
-    "translators",
-    "tuned_runs",
-]
+    "DECODER_ONLY_RUN", "FOUR_RUNS", "EXPERIMENTS", "TUNED", "TWO_STACKS_RUN", "TranslatorRun",
+    "four_runs", "one_or_two_stacks", "train_translator", "translators", "tuned_runs",
+]  # fmt: skip
 
 FOUR_RUNS = [
     {"words": words, "hidden": hidden, "layers": layers, "hyperparameters": hyperparameters}
@@ -111,9 +102,7 @@ def tuned_runs() -> dict[tuple[str, int], list[TranslatorRun]]:
     return translators(EXPERIMENTS["tuned runs"].settings)
 
 
-def translators(
-    settings: Iterable[dict[str, Any]],
-) -> dict[tuple[str, int], list[TranslatorRun]]:
+def translators(settings: Iterable[dict[str, Any]]) -> dict[tuple[str, int], list[TranslatorRun]]:
     """Train a translator with each of ``settings``; what was trained before is not trained again.
 
     Parameters
@@ -154,7 +143,6 @@ def train_translator(
         all drawn with ``hyperparameters.seed``.
     hidden, layers : int
         As for :class:`a3.translation.encoder_decoder.EncoderDecoder`.
-    hyperparameters : Hyperparameters
     architecture : {"encoder-decoder", "decoder-only"}
     checkpoint : path-like, optional
         As for :func:`a3.translation.training.train`.
@@ -201,12 +189,7 @@ def _with_seeds(
 
 def _tuned(**changes: Any) -> list[dict[str, Any]]:
     runs = (
-        dict(
-            words=words,
-            hidden=hidden,
-            layers=3,
-            hyperparameters=replace(TUNED, epochs=epochs),
-        )
+        dict(words=words, hidden=hidden, layers=3, hyperparameters=replace(TUNED, epochs=epochs))
         for words, hidden, epochs in (("large", 64, 20), ("large", 32, 14), ("small", 64, 20))
     )
     return _with_seeds(runs, (0, 1), **changes)

@@ -34,29 +34,22 @@ def compute_optimal(
 ) -> ComputeOptimal:
     r"""The size and the number of tokens at which a budget buys the least loss.
 
+    Equation :eq:`optimal-split` of the book; Eq. (4) of Hoffmann et al. (2022); question 2.3-3
+    (2023).
+
     Parameters
     ----------
-    fit : IsoFLOPFit or ParametricFit
     flops : float or sequence of float
         Budget C in FLOPs.
     per_token : float
         FLOPs for each parameter and token, :math:`C = 6ND` by default. For parametric fits only:
         the others have seen the compute of their runs.
 
-    Returns
-    -------
-    ComputeOptimal
-
     Raises
     ------
     ValueError
         If a budget or ``per_token`` is not positive and finite, or the law has an exponent that is
         not positive, so that no size is best.
-
-    References
-    ----------
-    Equation :eq:`optimal-split` of the book; Eq. (4) of Hoffmann et al. (2022); question 2.3-3
-    (2023).
     """
     C = np.asarray(flops, dtype=float)
     if not ((C > 0) & np.isfinite(C)).all():

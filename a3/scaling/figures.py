@@ -22,10 +22,6 @@ __all__ = ["isoflop_profiles", "optimal_lines", "predicted_losses", "write"]
 def isoflop_profiles(fit: IsoFLOPFit) -> Figure:
     """Losses against size, a parabola a budget, with a star at each optimum.
 
-    Parameters
-    ----------
-    fit : IsoFLOPFit
-
     Returns
     -------
     Figure
@@ -65,10 +61,6 @@ def isoflop_profiles(fit: IsoFLOPFit) -> Figure:
 def optimal_lines(fit: IsoFLOPFit | ParametricFit) -> Figure:
     """Best size and best number of tokens against compute, with bands.
 
-    Parameters
-    ----------
-    fit : IsoFLOPFit or ParametricFit
-
     Returns
     -------
     Figure
@@ -104,16 +96,7 @@ def optimal_lines(fit: IsoFLOPFit | ParametricFit) -> Figure:
 
 
 def predicted_losses(fit: ParametricFit) -> Figure:
-    """The losses of the runs against those of the fitted law, and what is left over by compute.
-
-    Parameters
-    ----------
-    fit : ParametricFit
-
-    Returns
-    -------
-    Figure
-    """
+    """The losses of the runs against those of the fitted law, and what is left over by compute."""
     runs = fit.runs
     predicted = fit.predict(runs["params"], runs["tokens"])
     figure, (left, right) = figures.subplots(

@@ -69,6 +69,8 @@ def fit_isoflop(
 ) -> IsoFLOPFit:
     r"""Fit a parabola in log N at each budget, and lines through the optima.
 
+    Section 3.2 of Hoffmann et al. (2022); questions 2.3-2 to 2.3-4 (2023).
+
     Parameters
     ----------
     params, tokens, flops, loss : arrays, tensors or names of columns, n runs
@@ -111,10 +113,6 @@ def fit_isoflop(
     RuntimeWarning
         If there are no more runs than coefficients, so that there can be no intervals, or if more
         than a twentieth of the resampled optima were outside the sizes.
-
-    References
-    ----------
-    Section 3.2 of Hoffmann et al. (2022); questions 2.3-2 to 2.3-4 (2023).
     """
     check_options(bootstrap, level)
     counts = {"params": params, "tokens": tokens, "flops": flops}

@@ -15,29 +15,16 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "fit_laws",
-    "hoffmann_starts",
-    "huber_objective",
-    "log_terms",
-    "minimize",
-    "projected_starts",
-]
+    "fit_laws", "hoffmann_starts", "huber_objective", "log_terms", "minimize", "projected_starts",
+]  # fmt: skip
 
 Objective = Callable[..., tuple[Tensor, Tensor, Tensor]]
 
 
 def log_terms(law: Tensor, n: Tensor, d: Tensor) -> Tensor:
-    """Logarithms of the three terms of each law for each run.
+    """Logarithms of the three terms of laws, (p, 5), for runs at log size n and log tokens d, (r,).
 
-    Parameters
-    ----------
-    law : Tensor, shape (p, 5)
-    n, d : Tensor, shape (r,)
-        Logarithms of size and tokens.
-
-    Returns
-    -------
-    Tensor, shape (3, p, r)
+    Of shape (3, p, r).
     """
     e, a, b, alpha, beta = law.unsqueeze(-1).unbind(1)  # (p, 1)
     return torch.stack([e.expand(-1, len(n)), a - alpha * n, b - beta * d])
@@ -52,6 +39,8 @@ def huber_objective(
         \sum_i w_i \operatorname{Huber}_\delta\bigl(
         \operatorname{LSE}(e,\; a - \alpha n_i,\; b - \beta d_i) - y_i\bigr)
 
+    Eq. (3) of Hoffmann et al. (2022).
+
     Parameters
     ----------
     law : Tensor, shape (p, 5)
@@ -63,13 +52,7 @@ def huber_objective(
 
     Returns
     -------
-    value : Tensor, shape (p,)
-    gradient : Tensor, shape (p, 5)
-    hessian : Tensor, shape (p, 5, 5)
-
-    References
-    ----------
-    Eq. (3) of Hoffmann et al. (2022).
+    value, gradient, hessian : Tensor, shapes (p,), (p, 5) and (p, 5, 5)
     """
     terms = log_terms(law, n, d)
     log_loss = terms.logsumexp(0)
@@ -137,34 +120,17 @@ def fit_laws(
 
 
 def hoffmann_starts() -> Tensor:
-    """The grid of starts of Hoffmann et al. (2022), Section D.2.
-
-    Returns
-    -------
-    Tensor, shape (4500, 5)
-    """
+    """The grid of starts, (4500, 5), of Hoffmann et al. (2022), Section D.2."""
     E, AB, exponents = np.arange(-1, 1.5, 0.5), np.arange(0, 30, 5), np.arange(0, 2.5, 0.5)
     return torch.tensor(list(product(E, AB, AB, exponents, exponents)), dtype=torch.float64)
 
 
 def projected_starts(n: Tensor, d: Tensor, y: Tensor) -> Tensor:
-    """For each of 144 pairs of exponents from 0.03 to 3 the E, A, B that suit it best.
+    """For each of 144 pairs of exponents from 0.03 to 3 the E, A, B that suit it best: (144, 5).
 
-    They minimise the squared relative errors and are not negative. One that is zero is replaced
-    by what makes its term about a thousandth of the loss.
-
-    Parameters
-    ----------
-    n, d, y : Tensor, shape (r,)
-        Logarithms of size, tokens and loss of each run.
-
-    Returns
-    -------
-    Tensor, shape (144, 5)
-
-    References
-    ----------
-    The elimination of linear unknowns of Golub and Pereyra (1973).
+    They minimise the squared relative errors and are not negative. One that is zero is replaced by
+    what makes its term about a thousandth of the loss. Linear unknowns are eliminated as by Golub
+    and Pereyra (1973). Arguments are those of :func:`huber_objective`.
     """
     grid = torch.logspace(np.log10(0.03), np.log10(3), 12, dtype=torch.float64)
     exponents = torch.cartesian_prod(grid, grid)  # (144, 2)

@@ -17,23 +17,13 @@ def find_optimal_params(params: Sequence[float], loss: Sequence[float]) -> float
 
     Least squares, :eq:`isoflop-parabola`, then :eq:`isoflop-vertex`.
 
-    Parameters
-    ----------
-    params, loss : arrays, tensors or sequences, n runs
-
-    Returns
-    -------
-    float
+    Question 2.3-2 (2023).
 
     Raises
     ------
     ValueError
         If there are fewer than three sizes, all losses are equal, the parabola opens downward or
         its lowest point is outside the sizes.
-
-    References
-    ----------
-    Question 2.3-2 (2023).
     """
     runs, left_out = run_table(None, {"params": params}, loss)
     if left_out:
@@ -87,19 +77,15 @@ def optimum(
 ) -> tuple[np.ndarray, str, str]:
     """The lowest point of one parabola, :eq:`isoflop-vertex`, or why there is none.
 
-    Parameters
-    ----------
-    coefficients : array, shape (3,)
-    x, log_D : array, shape (n,)
-        log N and log D of the runs.
+    ``coefficients`` are those of 1, x and x squared; ``x`` and ``log_D``, (n,), are log N and log D
+    of the runs.
 
     Returns
     -------
     array, shape (3,)
         log N, log D and loss; NaN if the parabola has no lowest point within the sizes.
-    bound : str
-        Such as "> 4e+06" if it lies outside.
-    reason : str
+    bound, reason : str
+        The bound, such as "> 4e+06", if it lies outside.
     """
     at, bound, reason = vertices(coefficients, x, log_D), "", ""
     if coefficients[2] <= 0:

@@ -89,6 +89,9 @@ def fit_parametric(
 ) -> ParametricFit:
     r"""Fit :math:`L = E + A/N^\alpha + B/D^\beta`, robustly, from many starts.
 
+    Section 3.3 and Eq. (3) of Hoffmann et al. (2022); Besiroglu et al. (2024), who find that the
+    former's optimiser stopped early.
+
     Parameters
     ----------
     params, tokens, loss : arrays, tensors or names of columns, n runs
@@ -109,10 +112,6 @@ def fit_parametric(
     seed : int
         Of the bootstrap.
 
-    Returns
-    -------
-    ParametricFit
-
     Raises
     ------
     ValueError
@@ -124,11 +123,6 @@ def fit_parametric(
     -----
     RuntimeWarning
         If the best fit has no positive exponent, or a term that vanishes.
-
-    References
-    ----------
-    Section 3.3 and Eq. (3) of Hoffmann et al. (2022); Besiroglu et al. (2024), who find that the
-    former's optimiser stopped early.
     """
     import torch  # here, so that who only imports the fits need not wait for it
 

@@ -24,10 +24,7 @@ class LeftOut(NamedTuple):
 
 
 def run_table(
-    data: pd.DataFrame | None,
-    counts: dict[str, Column],
-    loss: Column,
-    group: Column | None = None,
+    data: pd.DataFrame | None, counts: dict[str, Column], loss: Column, group: Column | None = None
 ) -> tuple[pd.DataFrame, list[LeftOut]]:
     """One row a run, without those that have no finite loss.
 

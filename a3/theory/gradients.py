@@ -14,39 +14,31 @@ from torch import Tensor
 from torch.func import jacrev, vmap
 
 __all__ = [
-    "jacobian_bound",
-    "relu_chain",
-    "relu_chain_bound",
-    "relu_chain_derivative",
-    "rnn",
+    "jacobian_bound", "relu_chain", "relu_chain_bound", "relu_chain_derivative", "rnn",
     "rnn_jacobian",
-]
+]  # fmt: skip
 
 
 def relu_chain(x: Tensor, weights: Tensor) -> Tensor:
     r"""A network of one unit a layer: :math:`h_i = \max(0, w_i h_{i-1})`, from :math:`h_0 = x`.
 
+    Equation :eq:`relu-chain` of the book; questions 1.1.1 and 1.1.2 (2025).
+
     Parameters
     ----------
     x : Tensor, shape (...)
-        Inputs.
     weights : Tensor, shape (..., n)
-        The weights :math:`w_1, …, w_n`, first layer first; n may be 0.
+        :math:`w_1, …, w_n`, first layer first; n may be 0.
 
     Returns
     -------
     Tensor, shape (...)
-        :math:`f(x) = h_n`; shapes are broadcast.
+        :math:`h_n`; shapes are broadcast.
 
     Raises
     ------
     ValueError
-        If ``weights`` has no axis of layers, the shapes cannot be broadcast, or something is not
-        finite.
-
-    References
-    ----------
-    Equation :eq:`relu-chain` of the book; questions 1.1.1 and 1.1.2 (2025).
+        If there is no axis of layers, shapes cannot be broadcast, or something is not finite.
     """
     _check_weights(weights)
     _check_finite(x=x)
@@ -57,30 +49,12 @@ def relu_chain(x: Tensor, weights: Tensor) -> Tensor:
 
 
 def relu_chain_derivative(x: Tensor, weights: Tensor) -> Tensor:
-    r"""The exact derivative of :func:`relu_chain` by its input.
+    r"""The exact derivative of :func:`relu_chain` by its input; arguments and shape as there.
 
     .. math:: f'(x) = \prod_{i=1}^{n} w_i \, [w_i h_{i-1} > 0]
 
-    At a kink the slope is taken as 0, as torch does.
-
-    Parameters
-    ----------
-    x : Tensor, shape (...)
-    weights : Tensor, shape (..., n)
-
-    Returns
-    -------
-    Tensor, shape (...)
-        Either 0 or the product of all weights.
-
-    Raises
-    ------
-    ValueError
-        As :func:`relu_chain`.
-
-    References
-    ----------
-    Equation :eq:`relu-chain-derivative` of the book.
+    At a kink the slope is taken as 0, as torch does: it is 0 or the product of all weights.
+    Equation :eq:`relu-chain-derivative` of the book, worked out as :eq:`relu-chain-alive`.
     """
     _check_weights(weights)
     _check_finite(x=x)
@@ -94,24 +68,9 @@ def relu_chain_derivative(x: Tensor, weights: Tensor) -> Tensor:
 
 
 def relu_chain_bound(weights: Tensor) -> Tensor:
-    r"""The most that the slope of :func:`relu_chain` can be: :math:`\prod_i |w_i|`.
+    r"""The most that the slope of :func:`relu_chain` can be, of shape (...): :math:`\prod_i |w_i|`.
 
-    Parameters
-    ----------
-    weights : Tensor, shape (..., n)
-
-    Returns
-    -------
-    Tensor, shape (...)
-
-    Raises
-    ------
-    ValueError
-        As :func:`relu_chain`.
-
-    References
-    ----------
-    Equation :eq:`relu-chain-bound` of the book.
+    Equation :eq:`relu-chain-bound` of the book; ``weights`` as there.
     """
     _check_weights(weights)
     return weights.abs().prod(-1)
@@ -126,6 +85,8 @@ def rnn(
     residual: bool = False,
 ) -> Tensor:
     r"""The states :math:`x_1, …, x_n` of :math:`x_{t+1} = \phi(W x_t)`.
+
+    Equation :eq:`sigmoid-rnn` of the book; question 1.2.1 (2025).
 
     Parameters
     ----------
@@ -148,10 +109,6 @@ def rnn(
     ------
     ValueError
         If shapes do not match, ``n`` is less than 1, or something is not finite.
-
-    References
-    ----------
-    Equation :eq:`sigmoid-rnn` of the book; question 1.2.1 (2025).
     """
     _check_rnn(x, W, n)
     batch = _broadcast(x.shape[:-1], W.shape[:-2])
@@ -169,30 +126,12 @@ def rnn_jacobian(
     r"""The Jacobians :math:`\partial x_t / \partial x_1` of :func:`rnn` for every :math:`t \le n`.
 
     Each is the derivative of the whole map by reverse-mode differentiation, not a product of
-    the derivatives of layers.
-
-    Parameters
-    ----------
-    x : Tensor, shape (..., d)
-    W : Tensor, shape (..., d, d)
-    n : int
-    activation : callable
-    residual : bool
-        All as for :func:`rnn`.
+    the derivatives of layers. Question 1.2.1 (2025); arguments as there.
 
     Returns
     -------
     Tensor, shape (..., n, d, d)
         The first is the identity.
-
-    Raises
-    ------
-    ValueError
-        As :func:`rnn`.
-
-    References
-    ----------
-    Question 1.2.1 (2025).
     """
     _check_rnn(x, W, n)
     batch, d = _broadcast(x.shape[:-1], W.shape[:-2]), x.shape[-1]
@@ -206,6 +145,9 @@ def jacobian_bound(n: int, sigma: float, slope: float = 0.25) -> float:
 
     .. math:: \sigma_{\max} \le (s\,\sigma)^{\,n-1}
 
+    Equation :eq:`jacobian-bound` of the book; question 1.2.1 (2025). Infinite beyond the range of
+    floats.
+
     Parameters
     ----------
     n : int
@@ -215,19 +157,10 @@ def jacobian_bound(n: int, sigma: float, slope: float = 0.25) -> float:
     slope : float
         Largest slope :math:`s` of the activation: 1/4 for the sigmoid, 1 for tanh.
 
-    Returns
-    -------
-    float
-        Infinite where it is beyond the range of floats.
-
     Raises
     ------
     ValueError
         If ``n`` is less than 1, or a factor is negative or not finite.
-
-    References
-    ----------
-    Equation :eq:`jacobian-bound` of the book; question 1.2.1 (2025).
     """
     if n < 1:
         raise ValueError(f"the number of states must be at least 1, got {n}")

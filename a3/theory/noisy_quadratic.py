@@ -1,7 +1,8 @@
 r"""The noisy quadratic model: gradient descent on a bowl, with noise that the batch averages.
 
 The loss :math:`\frac12 \sum_i h_i w_i^2` has curvatures :math:`h_i`. The gradient of one example
-has noise of variance :math:`c_i` in direction i; that of a batch of B examples, :math:`c_i / B`.
+has noise of variance :math:`c_i` in direction i; that of a batch of B examples, :math:`c_i / B`
+(equation :eq:`batch-variance` of the book).
 All expectations have closed forms, so whole grids of learning rates, batch sizes and numbers of
 steps are one array programme. The three are broadcast together.
 """
@@ -23,23 +24,18 @@ Numbers = float | Tensor
 class NoisyQuadratic:
     """A quadratic loss with noisy gradients, diagonal in its own coordinates.
 
+    Section 2.1.1 (2023); Zhang et al. (2019), Section 3.
+
     Parameters
     ----------
-    curvature : Tensor, shape (d,)
-        Second derivative of the loss in each direction; not negative.
-    noise : Tensor, shape (d,)
-        Variance of the gradient of one example in each direction; not negative.
-    start : Tensor, shape (d,)
-        Expected square of each weight before the first step; not negative.
+    curvature, noise, start : Tensor, shape (d,)
+        In each direction the second derivative of the loss, the variance of the gradient of one
+        example, and the expected square of the weight before the first step; none is negative.
 
     Raises
     ------
     ValueError
         If the shapes differ, or an entry is negative or not finite.
-
-    References
-    ----------
-    Section 2.1.1 (2023); Zhang et al. (2019), Section 3.
     """
 
     curvature: Tensor
@@ -65,6 +61,8 @@ class NoisyQuadratic:
             \underbrace{\frac{\eta^2 c}{B} \cdot
             \frac{1 - (1-\eta h)^{2T}}{1 - (1-\eta h)^2}}_{\text{variance}}
 
+        Equation :eq:`second-moment` of the book, the solution of :eq:`moment-recursion`.
+
         Parameters
         ----------
         steps : float or Tensor
@@ -82,10 +80,6 @@ class NoisyQuadratic:
         ------
         ValueError
             If an argument is out of its range.
-
-        References
-        ----------
-        Equation :eq:`second-moment` of the book.
         """
         T, eta, B = _grid(steps, learning_rate, batch_size)
         x = eta * self.curvature  # (..., d)
@@ -100,49 +94,25 @@ class NoisyQuadratic:
         return mean, torch.where(noise > 0, eta**2 * noise * total, 0.0)
 
     def loss(self, steps: Numbers, learning_rate: Numbers, batch_size: Numbers) -> Tensor:
-        r"""The expected loss :math:`\frac12 \sum_i h_i E[w_{T,i}^2]` after some steps.
+        r"""The expected loss :math:`\frac12 \sum_i h_i E[w_{T,i}^2]` after some steps, shape (...).
 
-        Parameters
-        ----------
-        steps, learning_rate, batch_size : float or Tensor
-            As for :meth:`second_moment`.
-
-        Returns
-        -------
-        Tensor, shape (...)
-
-        Raises
-        ------
-        ValueError
-            As :meth:`second_moment`.
+        Equation :eq:`steps-loss` of the book; arguments as for :meth:`second_moment`.
         """
         mean, variance = self.second_moment(steps, learning_rate, batch_size)
         return ((mean + variance) * self.curvature).sum(-1) / 2
 
     def steady_loss(self, learning_rate: Numbers, batch_size: Numbers) -> Tensor:
-        r"""The expected loss that is left when the start is forgotten.
+        r"""The expected loss that is left when the start is forgotten, shape (...).
 
         .. math:: L_\infty = \sum_i \frac{\eta \, c_i}{2 B (2 - \eta h_i)}
 
-        Parameters
-        ----------
-        learning_rate : float or Tensor
-            :math:`0 \lt \eta \lt 2/h_{\max}`.
-        batch_size : float or Tensor
-
-        Returns
-        -------
-        Tensor, shape (...)
-            Directions without curvature have no loss and are left out.
+        Equation :eq:`steady-loss` of the book. Directions without curvature have no loss.
 
         Raises
         ------
         ValueError
-            If a learning rate is not stable, or a batch size not positive.
-
-        References
-        ----------
-        Equation :eq:`steady-loss` of the book.
+            If a learning rate is not stable, :math:`0 \lt \eta \lt 2/h_{\max}`, or a batch size not
+            positive.
         """
         _, eta, B = _grid(0.0, learning_rate, batch_size)
         limit = (2 / self.curvature.max()).item()  # infinite without curvature
@@ -155,13 +125,9 @@ class NoisyQuadratic:
         return (eta * noise / (2 * B * (2 - eta * self.curvature))).sum(-1)
 
     def best_learning_rate(self, steps: Numbers, batch_size: Numbers) -> tuple[Tensor, Tensor]:
-        r"""The stable learning rate of least expected loss after a fixed number of steps.
+        r"""The stable learning rate of least expected loss after a number of steps, one or more.
 
-        Parameters
-        ----------
-        steps : float or Tensor
-            :math:`T \ge 1`.
-        batch_size : float or Tensor
+        For one weight and one step it is equation :eq:`one-step-rate` of the book.
 
         Returns
         -------
@@ -181,18 +147,12 @@ class NoisyQuadratic:
         return self._best(T, B, precision=1e-9)
 
     def fewest_steps(self, target: float, batch_size: Numbers) -> tuple[Tensor, Tensor]:
-        r"""The fewest steps to a target loss, with the learning rate tuned at each batch size.
+        """The fewest steps to a target loss, with the learning rate tuned at each batch size.
 
         The first number of steps T at which the best learning rate for T brings the expected loss
         to the target. It is found by bisection. More steps are no worse, with one exception: a few
         large steps can end at the bottom of a steep direction, and a step more adds noise to a
         flat one. So the first numbers of steps are tried one by one.
-
-        Parameters
-        ----------
-        target : float
-            Expected loss to reach; positive.
-        batch_size : float or Tensor
 
         Returns
         -------
@@ -235,18 +195,9 @@ class NoisyQuadratic:
     def preconditioned(self, power: float) -> NoisyQuadratic:
         r"""The same problem for a descent that divides each gradient by :math:`h_i^{\,power}`.
 
-        A step :math:`w - \eta P g` is a plain step in the coordinates :math:`P^{-1/2} w`, in which
-        curvature and noise are multiplied by P and the start is divided by it. The loss is the
-        same number in both.
-
-        Parameters
-        ----------
-        power : float
-            0 changes nothing, 1 is Newton's method.
-
-        Returns
-        -------
-        NoisyQuadratic
+        Power 0 changes nothing, 1 is Newton's method. A step :math:`w - \eta P g` is a plain step
+        in the coordinates :math:`P^{-1/2} w`, in which curvature and noise are multiplied by P and
+        the start is divided by it. The loss is the same number in both.
 
         Raises
         ------
@@ -271,12 +222,10 @@ class NoisyQuadratic:
 
         Parameters
         ----------
-        steps : int
         learning_rate, batch_size : float or Tensor
             As for :meth:`second_moment`, broadcast together.
         trajectories : int
             Number of independent descents for each of them, from the square root of ``start``.
-        generator : torch.Generator
 
         Returns
         -------

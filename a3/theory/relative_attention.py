@@ -14,14 +14,9 @@ from scipy.special import lambertw
 from torch import Tensor
 
 __all__ = [
-    "as_convolution",
-    "as_max_pooling",
-    "convolution_error_bound",
-    "distance_scores",
-    "max_pooling_error_bound",
-    "relative_attention",
-    "relative_attention_layer",
-]
+    "as_convolution", "as_max_pooling", "convolution_error_bound", "distance_scores",
+    "max_pooling_error_bound", "relative_attention", "relative_attention_layer",
+]  # fmt: skip
 
 
 def relative_attention(Q: Tensor, K: Tensor, V: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
@@ -31,14 +26,16 @@ def relative_attention(Q: Tensor, K: Tensor, V: Tensor, p: Tensor) -> tuple[Tens
         \alpha_{ij} = \frac{Q_i \cdot K_j}{\sqrt{d}} + p_{i-j}, \qquad
         Y = \operatorname{softmax}(\alpha) \, V
 
+    Equation :eq:`relative-attention` of the book; Section 1.3 (2025). Shaw et al. (2018) learn
+    vectors in place of the scalars p.
+
     Parameters
     ----------
     Q, K : Tensor, shape (..., n, d)
     V : Tensor, shape (..., n, m)
     p : Tensor, shape (2 n - 1,)
-        The score of each distance, from ``-(n - 1)`` to ``n - 1``: distance 0 is in the middle.
-        Minus infinity hides a distance; a query that sees nothing has weights nan. It is brought
-        to the type of ``Q``.
+        Scores of the distances from ``-(n - 1)`` to ``n - 1``, brought to the type of ``Q``. Minus
+        infinity hides a distance; a query that sees nothing has weights nan.
 
     Returns
     -------
@@ -49,11 +46,6 @@ def relative_attention(Q: Tensor, K: Tensor, V: Tensor, p: Tensor) -> tuple[Tens
     ------
     ValueError
         If the shapes do not match, an axis is empty, or ``p`` holds nan or plus infinity.
-
-    References
-    ----------
-    Equation :eq:`relative-attention` of the book; Section 1.3 (2025). Shaw et al. (2018) learn
-    vectors in place of the scalars p.
     """
     n, d = Q.shape[-2:] if Q.dim() > 1 else (0, 0)
     if not n * d or K.shape[-2:] != (n, d) or V.dim() < 2 or V.shape[-2] != n:
@@ -90,7 +82,6 @@ def relative_attention_layer(
     W_Q, W_K, W_V : float
         Weights of queries, keys and values.
     p : Tensor, shape (2 n - 1,)
-        As for :func:`relative_attention`.
 
     Returns
     -------
@@ -113,7 +104,7 @@ def relative_attention_layer(
 
 
 def distance_scores(scores: Mapping[int, float], n: int, elsewhere: float = -math.inf) -> Tensor:
-    """The table ``p`` of :func:`relative_attention` from the few distances that matter.
+    """The float64 table ``p`` of :func:`relative_attention` from the few distances that matter.
 
     Parameters
     ----------
@@ -123,10 +114,6 @@ def distance_scores(scores: Mapping[int, float], n: int, elsewhere: float = -mat
         Length of the sequence.
     elsewhere : float
         The score of every other distance.
-
-    Returns
-    -------
-    Tensor of float64, shape (2 n - 1,)
 
     Raises
     ------
@@ -148,8 +135,9 @@ def as_convolution(
 ) -> tuple[float, Tensor]:
     r"""The ``W_V`` and ``p`` with which the layer convolves, if its other weights are 0.
 
-    The kernel's entry for :math:`x_{i+m}`, :math:`-k \le m \le k`, becomes the score
-    :math:`p_{-m} = \ln w_m`, and :math:`W_V = \sum_m w_m`.
+    The kernel's entry for :math:`x_{i+m}`, :math:`-k \le m \le k`, becomes the score :math:`p_{-m}
+    = \ln w_m`, and :math:`W_V = \sum_m w_m`. Equation :eq:`convolution-weights` of the book, for
+    :eq:`convolution`; question 1.3.1 (2025).
 
     Parameters
     ----------
@@ -160,19 +148,10 @@ def as_convolution(
     elsewhere : float
         Score of all distances of weight 0: minus infinity, or a large negative number.
 
-    Returns
-    -------
-    W_V : float
-    p : Tensor, shape (2 n - 1,)
-
     Raises
     ------
     ValueError
         If the kernel is not as above, or wider than the sequence.
-
-    References
-    ----------
-    Equation :eq:`convolution-weights` of the book; question 1.3.1 (2025).
     """
     if not all(w >= 0 for w in kernel) or not 0 < sum(kernel) < math.inf:
         raise ValueError(
@@ -190,32 +169,22 @@ def convolution_error_bound(kernel: Sequence[float], n: int, M: float, largest: 
     .. math:: \delta\, s \max_j x_j, \qquad
         \delta = \frac{(n-m)\,e^{-M}}{s + (n-m)\,e^{-M}},
 
-    where :math:`s` is the sum and :math:`m` the number of the positive entries of the kernel.
-    It holds for sequences that are not negative, away from the edges.
+    where :math:`s` is the sum and :math:`m` the number of the positive entries of the kernel:
+    equation :eq:`convolution-error` of the book. It holds away from the edges.
 
     Parameters
     ----------
-    kernel : sequence of float
-    n : int
-        Length of the sequence.
+    kernel, n
+        As for :func:`as_convolution`.
     M : float
-        All other distances have the score -M; not negative, and may be infinite.
+        Not negative; may be infinite.
     largest : float
-        The largest entry of the sequence.
-
-    Returns
-    -------
-    float
+        The largest entry of the sequence, which is not negative.
 
     Raises
     ------
     ValueError
-        If the kernel is not one for :func:`as_convolution`, ``M`` is negative, or ``largest`` is
-        negative or not finite.
-
-    References
-    ----------
-    Equation :eq:`convolution-error` of the book.
+        If an argument is not as above.
     """
     as_convolution(kernel, n, -M)  # raises
     if not M >= 0:
@@ -231,6 +200,9 @@ def convolution_error_bound(kernel: Sequence[float], n: int, M: float, largest: 
 
 def as_max_pooling(k: int, n: int, beta: float) -> tuple[float, float, float, Tensor]:
     r"""The weights with which the layer takes nearly the largest of :math:`2k+1` neighbours.
+
+    Equation :eq:`max-pooling-weights` of the book, for :eq:`max-pooling`; what the layer then gives
+    is :eq:`soft-maximum`. Question 1.3.2 (2025).
 
     Parameters
     ----------
@@ -249,11 +221,7 @@ def as_max_pooling(k: int, n: int, beta: float) -> tuple[float, float, float, Te
     Raises
     ------
     ValueError
-        If the window is negative or wider than the sequence, or ``beta`` is not positive.
-
-    References
-    ----------
-    Equation :eq:`max-pooling-weights` of the book; question 1.3.2 (2025).
+        If an argument is not as above.
     """
     _half_width(2 * k + 1, n)
     if not 0 < beta < math.inf:
@@ -267,15 +235,15 @@ def max_pooling_error_bound(x: Tensor, k: int, beta: float) -> Tensor:
     .. math:: \max_{|m| \le k} x_{i+m} - y_i \le \frac{W_0(2k/e)}{\beta x_i}
 
     with :math:`W_0` the Lambert function. No smaller number will do: the bound is met when all
-    others of the window lie :math:`(1 + W_0(2k/e)) / (\beta x_i)` below the largest.
+    others of the window lie :math:`(1 + W_0(2k/e)) / (\beta x_i)` below the largest. Equation
+    :eq:`max-pooling-error` of the book.
 
     Parameters
     ----------
     x : Tensor, shape (..., n)
         The sequence; not negative.
-    k : int
-        Neighbours on each side.
-    beta : float
+    k, beta
+        As for :func:`as_max_pooling`.
 
     Returns
     -------
@@ -286,10 +254,6 @@ def max_pooling_error_bound(x: Tensor, k: int, beta: float) -> Tensor:
     ------
     ValueError
         If an entry of ``x`` is negative or not finite, or ``k`` or ``beta`` is out of range.
-
-    References
-    ----------
-    Equation :eq:`max-pooling-error` of the book.
     """
     _half_width(2 * k + 1, 2 * k + 1)
     if not ((x >= 0) & x.isfinite()).all() or not 0 < beta < math.inf:

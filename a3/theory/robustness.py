@@ -20,27 +20,22 @@ def fgm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> Te
 
     .. math:: x' = x - \epsilon \, \nabla_x f(x)
 
+    Equation :eq:`fgm` of the book; question 1.1.2 (2023).
+
     Parameters
     ----------
     f : callable
         Maps inputs of shape (..., d) to logits of shape (...), each from its own input.
     x : Tensor, shape (..., d)
+        Attacked inputs have the same shape.
     epsilon : float or Tensor
         The size of the step, not negative; a tensor is broadcast to ``x``.
-
-    Returns
-    -------
-    Tensor, shape (..., d)
 
     Raises
     ------
     ValueError
         If ``epsilon`` is negative, not finite or of a shape that does not fit, ``f`` does not give
         one logit an input, or the inputs or the gradient are not finite.
-
-    References
-    ----------
-    Equation :eq:`fgm` of the book; question 1.1.2 (2023).
     """
     _check_epsilon(epsilon, x)
     return x - epsilon * _gradient(f, x)
@@ -51,26 +46,8 @@ def fgsm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> T
 
     .. math:: x' = x - \epsilon \operatorname{sgn} \nabla_x f(x)
 
-    Parameters
-    ----------
-    f : callable
-        Maps inputs of shape (..., d) to logits of shape (...), each from its own input.
-    x : Tensor, shape (..., d)
-    epsilon : float or Tensor
-        How far each coordinate moves, not negative; a tensor is broadcast to ``x``.
-
-    Returns
-    -------
-    Tensor, shape (..., d)
-
-    Raises
-    ------
-    ValueError
-        As :func:`fgm`.
-
-    References
-    ----------
-    Equation :eq:`fgsm` of the book; question 1.1.1 (2023); Goodfellow et al. (2015).
+    Equation :eq:`fgsm` of the book; question 1.1.1 (2023); Goodfellow et al. (2015). Arguments and
+    shape are those of :func:`fgm`; ``epsilon`` is how far each coordinate moves.
     """
     _check_epsilon(epsilon, x)
     return x - epsilon * _gradient(f, x).sign()
@@ -81,12 +58,13 @@ def fgm_radius(w: Tensor, X: Tensor) -> Tensor:
 
     .. math:: \epsilon = \frac{|w^\top x|}{\lVert w \rVert_2^2}
 
+    Equation :eq:`fgm-radius` of the book; question 1.2.3 (2023).
+
     Parameters
     ----------
     w : Tensor, shape (..., d)
         Weights of one or several classifiers.
     X : Tensor, shape (n, d)
-        Inputs, one a row.
 
     Returns
     -------
@@ -97,40 +75,19 @@ def fgm_radius(w: Tensor, X: Tensor) -> Tensor:
     ------
     ValueError
         If the shapes do not match, or something is not finite.
-
-    References
-    ----------
-    Equation :eq:`fgm-radius` of the book; question 1.2.3 (2023).
     """
     return _radius(w, X, w.square().sum(-1, keepdim=True))
 
 
 def fgsm_radius(w: Tensor, X: Tensor) -> Tensor:
-    r"""The :math:`\epsilon` at which :func:`fgsm` brings a linear logit to zero.
+    r"""As :func:`fgm_radius`, for :func:`fgsm`: the :math:`\epsilon` that brings a linear logit to
+    zero.
 
     .. math:: \epsilon = \frac{|w^\top x|}{\lVert w \rVert_1}
 
-    It is the distance in the largest coordinate from x to the boundary. For a single input
-    coordinate it is :math:`|x|`, whatever the weight.
-
-    Parameters
-    ----------
-    w : Tensor, shape (..., d)
-    X : Tensor, shape (n, d)
-        As for :func:`fgm_radius`.
-
-    Returns
-    -------
-    Tensor, shape (..., n)
-
-    Raises
-    ------
-    ValueError
-        As :func:`fgm_radius`.
-
-    References
-    ----------
-    Equation :eq:`fgsm-radius` of the book; question 1.2.4 (2023).
+    It is the distance in the largest coordinate from x to the boundary: equation
+    :eq:`fgsm-radius` of the book; question 1.2.4 (2023). For a single input coordinate it is
+    :math:`|x|`, whatever the weight: :eq:`weight-decay-fgsm-epsilon`.
     """
     return _radius(w, X, w.abs().sum(-1, keepdim=True))
 
@@ -140,15 +97,14 @@ def ridge(X: Tensor, t: Tensor, weight_decay: float | Tensor) -> Tensor:
 
     .. math:: w^* = (X^\top X + 2 n \lambda I)^{-1} X^\top t
 
-    It is computed from the singular values of X, so that it stays exact as the weight decay goes
-    to zero, where it becomes the solution of least norm.
+    Equation :eq:`ridge-solution` of the book; question 1.2.2 (2023). It is computed from the
+    singular values of X, :eq:`ridge-svd`, so that it stays exact as the weight decay goes to zero,
+    where it becomes the solution of least norm.
 
     Parameters
     ----------
     X : Tensor, shape (n, d)
-        Inputs, one a row.
     t : Tensor, shape (n,)
-        Targets.
     weight_decay : float or Tensor, shape (...)
         :math:`\lambda > 0`.
 
@@ -159,12 +115,7 @@ def ridge(X: Tensor, t: Tensor, weight_decay: float | Tensor) -> Tensor:
     Raises
     ------
     ValueError
-        If a weight decay is not positive and finite, the shapes do not match, or something is not
-        finite.
-
-    References
-    ----------
-    Equation :eq:`ridge-solution` of the book; question 1.2.2 (2023).
+        If a weight decay is not positive, shapes do not match, or something is not finite.
     """
     _check_data(X, t)
     decay = torch.as_tensor(weight_decay, dtype=X.dtype).unsqueeze(-1)  # (..., 1)
@@ -176,9 +127,11 @@ def ridge(X: Tensor, t: Tensor, weight_decay: float | Tensor) -> Tensor:
 
 
 def ridge_loss(w: Tensor, X: Tensor, t: Tensor, weight_decay: float) -> Tensor:
-    r"""Half the mean squared error plus the penalty: what :func:`ridge` minimises.
+    r"""Half the mean squared error plus the penalty: what :func:`ridge` minimises, shape (...).
 
     .. math:: \frac{1}{2n} \lVert X w - t \rVert_2^2 + \lambda \lVert w \rVert_2^2
+
+    Equation :eq:`ridge-loss` of the book; Section 1.2 (2023).
 
     Parameters
     ----------
@@ -188,19 +141,10 @@ def ridge_loss(w: Tensor, X: Tensor, t: Tensor, weight_decay: float) -> Tensor:
     weight_decay : float
         :math:`\lambda \ge 0`; 0 gives plain least squares.
 
-    Returns
-    -------
-    Tensor, shape (...)
-
     Raises
     ------
     ValueError
-        If the weight decay is negative or infinite, the shapes do not match, or the weights or the
-        data are not finite.
-
-    References
-    ----------
-    Equation :eq:`ridge-loss` of the book; Section 1.2 (2023).
+        If the weight decay is negative, the shapes do not match, or something is not finite.
     """
     _check_data(X, t)
     _check_weights(w, X)

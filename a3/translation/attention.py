@@ -12,13 +12,9 @@ import torch
 from torch import Tensor, nn
 
 __all__ = [
-    "CausalScaledDotAttention",
-    "ScaledDotAttention",
-    "SinusoidalPositions",
-    "causal_mask",
-    "positional_encoding",
-    "scaled_dot_attention",
-]
+    "CausalScaledDotAttention", "ScaledDotAttention", "SinusoidalPositions", "causal_mask",
+    "positional_encoding", "scaled_dot_attention",
+]  # fmt: skip
 
 
 def scaled_dot_attention(
@@ -28,33 +24,26 @@ def scaled_dot_attention(
 
     .. math:: C = \operatorname{softmax}\!\left(\frac{Q K^\top}{\sqrt{H}}\right) V
 
+    Equation :eq:`scaled-dot-attention` of the book; Eq. (1) of Vaswani et al. (2017).
+
     Parameters
     ----------
     Q : Tensor, shape (..., k, H)
-        Projected queries.
-    K : Tensor, shape (..., T, H)
-        Projected keys.
-    V : Tensor, shape (..., T, H)
-        Projected values.
+    K, V : Tensor, shape (..., T, H)
     mask : Tensor of bool, optional
-        Broadcast to (..., k, T); ``True`` where a query may look. Every query
-        must see at least one key, or its weights are not defined (nan).
+        Broadcast to (..., k, T); ``True`` where a query may look. Every query must see at least one
+        key, or its weights are not defined (nan).
 
     Returns
     -------
     context : Tensor, shape (..., k, H)
     weights : Tensor, shape (..., k, T)
-        Non-negative; each row sums to one.
+        Each row sums to one.
 
     Raises
     ------
     ValueError
-        If the widths or the numbers of keys and values do not agree, or the
-        mask does not fit them.
-
-    References
-    ----------
-    Equation :eq:`scaled-dot-attention` of the book; Eq. (1) of Vaswani et al. (2017).
+        If the widths or the numbers of keys and values do not agree, or the mask does not fit.
     """
     if Q.shape[-1] != K.shape[-1]:
         raise ValueError(f"queries have width {Q.shape[-1]} but keys have width {K.shape[-1]}")
@@ -72,17 +61,7 @@ def scaled_dot_attention(
 def causal_mask(k: int, T: int, device: torch.device | None = None) -> Tensor:
     """Which of ``T`` keys the last ``k`` positions may look at: those not after them.
 
-    Parameters
-    ----------
-    k : int
-        Number of queries; query ``i`` stands at position ``T - k + i``.
-    T : int
-        Number of keys, at positions ``0 … T - 1``.
-    device : torch.device, optional
-
-    Returns
-    -------
-    Tensor of bool, shape (k, T)
+    Query ``i`` stands at position ``T - k + i``, the keys at ``0 … T - 1``: bools of shape (k, T).
 
     Raises
     ------
@@ -95,23 +74,15 @@ def causal_mask(k: int, T: int, device: torch.device | None = None) -> Tensor:
 
 
 class ScaledDotAttention(nn.Module):
-    r"""Scaled dot-product attention on learned projections, one head.
+    r"""Scaled dot-product attention on learned projections of width ``hidden``, one head.
 
     .. math::
         \tilde\alpha_{ti} = \frac{(W_q q_t)^\top (W_k k_i)}{\sqrt{H}}, \qquad
         \alpha_{t\cdot} = \operatorname{softmax}(\tilde\alpha_{t\cdot}), \qquad
         c_t = \sum_{i=1}^{T} \alpha_{ti}\, W_v v_i
 
-    Each projection has a bias; there is no output projection.
-
-    Parameters
-    ----------
-    hidden : int
-        Width ``H`` of queries, keys, values and context.
-
-    References
-    ----------
-    Equation :eq:`projected-attention` of the book; questions 2.1-1 (2025) and 3.1-1 (2023).
+    Each projection has a bias; there is no output projection. Equation :eq:`projected-attention` of
+    the book; questions 2.1-1 (2025) and 3.1-1 (2023).
     """
 
     def __init__(self, hidden: int):
@@ -130,15 +101,13 @@ class ScaledDotAttention(nn.Module):
         Parameters
         ----------
         queries : Tensor, shape (B, H) or (B, k, H)
-        keys : Tensor, shape (B, T, H)
-        values : Tensor, shape (B, T, H)
+        keys, values : Tensor, shape (B, T, H)
         mask : Tensor of bool, broadcast to (B, k, T), optional
             ``True`` where a query may look.
 
         Returns
         -------
         context : Tensor, shape (B, H) or (B, k, H)
-            As the queries.
         weights : Tensor, shape (B, T) or (B, k, T)
 
         Raises
@@ -178,13 +147,6 @@ class CausalScaledDotAttention(ScaledDotAttention):
 
     .. math:: \tilde\alpha_{ti} = -\infty \quad\text{for } i > t
 
-    Parameters
-    ----------
-    hidden : int
-        Width ``H`` of queries, keys, values and context.
-
-    References
-    ----------
     Equation :eq:`causal-attention` of the book; questions 2.1-2 (2025) and 3.1-2 (2023).
     """
 
@@ -202,25 +164,13 @@ def positional_encoding(length: int, hidden: int) -> Tensor:
     .. math::
         P_{t,2i} = \sin\frac{t}{10000^{2i/H}}, \qquad P_{t,2i+1} = \cos\frac{t}{10000^{2i/H}}
 
-    Parameters
-    ----------
-    length : int
-        Number of positions, from 0.
-    hidden : int
-        Width ``H``; even, since sines and cosines come in pairs.
-
-    Returns
-    -------
-    Tensor, shape (length, hidden)
+    A table of shape (length, hidden). Equation :eq:`sinusoidal-positions` of the book; Section 3.5
+    of Vaswani et al. (2017).
 
     Raises
     ------
     ValueError
-        If ``length`` is negative or ``hidden`` is not a positive even number.
-
-    References
-    ----------
-    Equation :eq:`sinusoidal-positions` of the book; Section 3.5 of Vaswani et al. (2017).
+        If ``length`` is negative or the width, ``hidden``, is not a positive even number.
     """
     _check_width(hidden)
     if hidden % 2:

@@ -14,13 +14,7 @@ __all__ = ["DecoderOnlyLayer", "DecoderOnlyTransformer"]
 
 
 class DecoderOnlyLayer(nn.Module):
-    """Causal self-attention, then an MLP, each added to its input. No norm, no dropout.
-
-    Parameters
-    ----------
-    hidden : int
-        Width ``H``.
-    """
+    """Causal self-attention, then an MLP, each added to its input. No norm, no dropout."""
 
     def __init__(self, hidden: int):
         super().__init__()
@@ -42,26 +36,14 @@ class DecoderOnlyLayer(nn.Module):
 class DecoderOnlyTransformer(nn.Module):
     """The handouts' decoder-only transformer: one head, no norm, no dropout.
 
-    Parameters
-    ----------
-    hidden : int
-        Width ``H`` of every vector; even.
-    layers : int
-    vocabulary : int
-        Number of tokens: 30, those of the encoder-decoder and ``<EOP>``.
-    max_length : int
-        Longest sequence of tokens that the position table covers.
-    seed : int
-        Seed of the initial weights.
+    Equation :eq:`decoder-forward` of the book; questions 2.2-2 (2025) and 3.2-2 (2023). Arguments
+    are those of :class:`a3.translation.encoder_decoder.EncoderDecoder`, with one token more,
+    ``<EOP>``.
 
     Raises
     ------
     ValueError
         If the width is odd or not positive, or there is no layer or no token.
-
-    References
-    ----------
-    Equation :eq:`decoder-forward` of the book; questions 2.2-2 (2025) and 3.2-2 (2023).
     """
 
     def __init__(
@@ -102,7 +84,6 @@ class DecoderOnlyTransformer(nn.Module):
         maps : list of Tensor, shape (B, k, T)
             Attention weights of each layer.
         cache : list of pairs of Tensor, shape (B, T, H)
-            The grown cache, for the next call.
         """
         x, maps, grown = self._states(inputs, cache)
         return self.to_logits(x), maps, grown

@@ -23,23 +23,16 @@ def translate(
 ) -> str | list[str]:
     """Translate words greedily: at each step the likeliest character, until ``<EOS>``.
 
-    Many words are decoded side by side, and the keys and values of earlier
-    positions are kept rather than computed again.
+    Many words are decoded side by side, and the keys and values of earlier positions are kept.
 
     Parameters
     ----------
-    model : EncoderDecoder or DecoderOnlyTransformer
     text : str or list of str
-        A sentence, whose words are translated one by one; or a list of words.
+        A sentence, whose words are translated one by one; or a list of words. So is the result.
     max_length : int
         Characters of a translation, at most.
     batch_size : int
         Words decoded side by side; a decoder-only model takes all of one length.
-
-    Returns
-    -------
-    str or list of str
-        As ``text``.
 
     Raises
     ------
@@ -99,18 +92,7 @@ def _greedily(model: Callable, token: Tensor, max_length: int) -> list[str]:
 
 
 def exact_match(model: EncoderDecoder | DecoderOnlyTransformer, pairs: WordPairs) -> float:
-    """Share of words that greedy decoding translates without a single wrong character.
-
-    Parameters
-    ----------
-    model : EncoderDecoder or DecoderOnlyTransformer
-    pairs : WordPairs
-
-    Returns
-    -------
-    float
-        Between 0 and 1.
-    """
+    """Share of words, 0 to 1, that greedy decoding translates without a single wrong character."""
     words, truth = zip(*pairs.pairs, strict=True)
     return sum(map(str.__eq__, translate(model, list(words)), truth)) / len(truth)
 
@@ -120,17 +102,7 @@ def complete(model: DecoderOnlyTransformer, words: list[str], max_length: int = 
     """Translate words greedily; words of one length are decoded side by side.
 
     The keys and values of tokens already read are kept: equation :eq:`decoder-cache` of the book.
-
-    Parameters
-    ----------
-    model : DecoderOnlyTransformer
-    words : list of str
-    max_length : int
-        Characters of a translation, at most.
-
-    Returns
-    -------
-    list of str
+    ``max_length`` is the most characters of a translation.
 
     Raises
     ------

@@ -16,14 +16,7 @@ from a3.translation.attention import (
 from a3.translation.pig_latin import ALPHABET
 from a3.translation.word_pairs import IGNORE, Batch, WordPairs
 
-__all__ = [
-    "AttentionMaps",
-    "Decoder",
-    "DecoderLayer",
-    "Encoder",
-    "EncoderDecoder",
-    "EncoderLayer",
-]
+__all__ = ["AttentionMaps", "Decoder", "DecoderLayer", "Encoder", "EncoderDecoder", "EncoderLayer"]
 
 
 class AttentionMaps(NamedTuple):
@@ -49,13 +42,7 @@ def _mlp(hidden: int) -> nn.Module:
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention, then an MLP, each added to its input. No norm, no dropout.
-
-    Parameters
-    ----------
-    hidden : int
-        Width ``H``.
-    """
+    """Self-attention, then an MLP, each added to its input. No norm, no dropout."""
 
     def __init__(self, hidden: int):
         super().__init__()
@@ -70,13 +57,7 @@ class EncoderLayer(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Causal self-attention, attention to the source, then an MLP, each added to its input.
-
-    Parameters
-    ----------
-    hidden : int
-        Width ``H``.
-    """
+    """Causal self-attention, attention to the source, then an MLP, each added to its input."""
 
     def __init__(self, hidden: int):
         super().__init__()
@@ -120,13 +101,7 @@ class DecoderLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Embedding, positions, and a stack of :class:`EncoderLayer`.
-
-    Parameters
-    ----------
-    hidden, layers, vocabulary, max_length : int
-        As for :class:`EncoderDecoder`.
-    """
+    """Embedding, positions, and a stack of :class:`EncoderLayer`; see :class:`EncoderDecoder`."""
 
     def __init__(self, hidden: int, layers: int, vocabulary: int, max_length: int):
         super().__init__()
@@ -145,13 +120,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Embedding, positions, a stack of :class:`DecoderLayer`, and a linear map to logits.
-
-    Parameters
-    ----------
-    hidden, layers, vocabulary, max_length : int
-        As for :class:`EncoderDecoder`.
-    """
+    """Embedding, positions, a stack of :class:`DecoderLayer`, and a linear map to logits."""
 
     def __init__(self, hidden: int, layers: int, vocabulary: int, max_length: int):
         super().__init__()
@@ -173,9 +142,9 @@ class Decoder(nn.Module):
     ) -> tuple[Tensor, list[tuple[Tensor, Tensor]], list[tuple[Tensor, Tensor]]]:
         """Logits (B, k, V) of the token after each of ``inputs`` (B, k).
 
-        ``source`` comes from :meth:`project`. ``cache`` holds each layer's keys
-        and values of the target positions before these; the grown cache is the
-        last thing returned, after each layer's weights.
+        ``source`` comes from :meth:`project`. ``cache`` holds each layer's keys and values of the
+        target positions before these; the grown cache is the last thing returned, after each
+        layer's weights.
         """
         start = 0 if cache is None else cache[0][0].shape[1]
         x = self.positions(self.embedding(inputs), start)  # (B, k, H)
@@ -189,6 +158,8 @@ class Decoder(nn.Module):
 
 class EncoderDecoder(nn.Module):
     """The handouts' encoder-decoder transformer: one head, no norm, no dropout.
+
+    Section 2.1 of the 2025 handout, 3.1 of the 2023 one.
 
     Parameters
     ----------
@@ -207,10 +178,6 @@ class EncoderDecoder(nn.Module):
     ------
     ValueError
         If the width is odd or not positive, or there is no layer or no token.
-
-    References
-    ----------
-    Section 2.1 of the 2025 handout, 3.1 of the 2023 one.
     """
 
     def __init__(
@@ -242,8 +209,7 @@ class EncoderDecoder(nn.Module):
         inputs : Tensor of int64, shape (B, T)
             ``<SOS>`` and the translation.
         source_mask : Tensor of bool, shape (B, 1, S), optional
-            ``True`` on tokens, ``False`` on padding. The target needs no mask:
-            padding comes last and causal attention never looks ahead.
+            ``True`` on tokens. The target needs no mask: its padding comes last.
 
         Returns
         -------
@@ -256,7 +222,10 @@ class EncoderDecoder(nn.Module):
         return logits, AttentionMaps(encoder, list(decoder), list(cross))
 
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
-        """Cross-entropy of the batch's target tokens in nats, summed, and their number."""
+        """Cross-entropy of the batch's target tokens in nats, summed, and their number.
+
+        Equation :eq:`translation-loss` of the book, before it is divided by that number.
+        """
         logits, _ = self(batch.source, batch.inputs, batch.source_mask)
         total = F.cross_entropy(
             logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE, reduction="sum"
@@ -266,10 +235,9 @@ class EncoderDecoder(nn.Module):
     def flops(self, pairs: WordPairs) -> float:
         r"""Floating-point operations of one forward pass over ``pairs``, padding left out.
 
-        Counted as the handouts count: two a multiply-add, three a softmax entry.
-        With ``s`` source and ``t`` target tokens, a layer of the encoder takes
-        ``8sH² + 4s²H + 3s²`` and one of the decoder
-        ``10tH² + 4sH² + 4t²H + 3t² + 4tsH + 3ts``; the logits take ``2tVH``.
+        Counted as the handouts count: two a multiply-add, three a softmax entry. With ``s`` source
+        and ``t`` target tokens, a layer of the encoder takes ``8sH² + 4s²H + 3s²`` and one of the
+        decoder ``10tH² + 4sH² + 4t²H + 3t² + 4tsH + 3ts``; the logits take ``2tVH``.
         """
         s, t = pairs.source_lengths.double(), pairs.target_lengths.double()
         V, H = self.decoder.to_logits.weight.shape

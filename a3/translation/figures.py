@@ -72,10 +72,6 @@ def attention_maps(
     alt : str
         What the figure shows.
 
-    Returns
-    -------
-    Figure
-
     Raises
     ------
     ValueError

@@ -10,17 +10,9 @@ from itertools import product
 from pathlib import Path
 
 __all__ = [
-    "ALPHABET",
-    "KINDS",
-    "check_word",
-    "kind",
-    "large_words",
-    "moved_letters",
-    "norvig_words",
-    "pig_latin",
-    "read_pairs",
-    "small_words",
-]
+    "ALPHABET", "KINDS", "check_word", "kind", "large_words", "moved_letters", "norvig_words",
+    "pig_latin", "read_pairs", "small_words",
+]  # fmt: skip
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz-"
 """The characters of a word."""
@@ -34,24 +26,15 @@ _CLUSTER = re.compile(r"((?:qu|[^aeiouy])*)(.*)")  # 'qu' counts as one consonan
 def pig_latin(text: str) -> str:
     """Translate English into Pig Latin, word by word and part by hyphenated part.
 
-    A part that starts with a vowel gets ``way``. Any other has its leading
-    consonants moved to its end, then ``ay``; they end before the first of
-    ``a e i o u y``, and ``qu`` counts as one consonant.
-
-    Parameters
-    ----------
-    text : str
-        Words of lower-case letters and hyphens, separated by white space.
-
-    Returns
-    -------
-    str
-        The translated words, separated by single spaces.
+    A part that starts with a vowel gets ``way``. Any other has its leading consonants moved to its
+    end, then ``ay``; they end before the first of ``a e i o u y``, and ``qu`` counts as one
+    consonant.
 
     Raises
     ------
     ValueError
-        If there is no word, or a word has another character or an empty part.
+        If there is no word, or a word has another character than lower-case letters and hyphens, or
+        an empty part.
 
     Examples
     --------
@@ -104,40 +87,20 @@ def norvig_words() -> tuple[str, ...]:
 
 
 def large_words() -> list[str]:
-    """The 20,000 most frequent English words joined with :func:`small_words`.
+    """The 20,000 most frequent English words, by frequency, then the others of :func:`small_words`.
 
-    Returns
-    -------
-    list of str
-        Unique, in a fixed order: by frequency, then the small set's others.
-
-    References
-    ----------
     Counts of Norvig (2009); the handouts' large set is made the same way.
     """
     return list(dict.fromkeys([*norvig_words()[:20_000], *small_words()]))
 
 
 def small_words(size: int = 3_198) -> list[str]:
-    """A fixed sample of English words, as many as the handouts' small set has.
+    """A fixed sample of English words, sorted, as many as the handouts' small set has.
 
-    A hundred are hyphenated compounds, an adverb and a participle (``well-known``).
-    The others are dictionary words among the 60,000 most frequent, those whose
-    SHA-256 digests are smallest: a random sample that any machine draws alike.
-
-    Parameters
-    ----------
-    size : int
-        Number of words, at least 100.
-
-    Returns
-    -------
-    list of str
-        Unique, sorted.
-
-    References
-    ----------
-    Counts of Norvig (2009) and the word list of the package ``wordsegment``.
+    A hundred are hyphenated compounds, an adverb and a participle (``well-known``). The others are
+    dictionary words among the 60,000 most frequent, those whose SHA-256 digests are smallest: a
+    random sample that any machine draws alike. Counts of Norvig (2009) and the word list of the
+    package ``wordsegment``. A ``size`` below 100 is a ``ValueError``.
     """
     if size < 100:
         raise ValueError(f"the small set has at least its 100 compounds, got a size of {size}")
@@ -151,23 +114,15 @@ def small_words(size: int = 3_198) -> list[str]:
 
 
 def read_pairs(path: str | Path) -> list[tuple[str, str]]:
-    """Read a reader's own word list: ``word translation`` a line, UTF-8.
+    """Read a reader's own word list: ``word translation`` a line, UTF-8, each pair once.
 
-    Parameters
-    ----------
-    path : path-like
-        Columns are separated by white space; blank lines are passed over.
-
-    Returns
-    -------
-    list of (str, str)
-        Unique pairs, in the order of the file.
+    Columns are separated by white space; blank lines are passed over.
 
     Raises
     ------
     ValueError
-        Naming the file and the line, if a line is not UTF-8, has not two
-        columns, or has a character outside the alphabet; or if there is no pair.
+        Naming the file and the line, if a line is not UTF-8, has not two columns, or has a
+        character outside the alphabet; or if there is no pair.
     """
     pairs = {}
     for number, line in enumerate(Path(path).read_bytes().splitlines(), start=1):
@@ -190,17 +145,9 @@ def read_pairs(path: str | Path) -> list[tuple[str, str]]:
 
 
 def kind(word: str) -> str:
-    """Which case of the rule a word falls under.
+    """Which case of the rule, of ``KINDS``, a word falls under.
 
-    Parameters
-    ----------
-    word : str
-
-    Returns
-    -------
-    str
-        One of ``KINDS``. Words in which nothing moves count as ``"vowel"``, also those that start
-        with y.
+    Words in which nothing moves count as ``"vowel"``, also those that start with y.
 
     Examples
     --------
@@ -216,12 +163,7 @@ def kind(word: str) -> str:
 
 
 def moved_letters(word: str) -> str:
-    """The letters that go from the front of a word to its end, perhaps none.
-
-    Parameters
-    ----------
-    word : str
-        Without hyphens.
+    """The letters that go from the front of a word without hyphens to its end, perhaps none.
 
     Raises
     ------

@@ -18,6 +18,8 @@ def generate_tensors_for_training_decoder_nmt(
 ) -> tuple[Tensor, Tensor]:
     """What a decoder-only model reads, and the token that it must name at each place.
 
+    Equation :eq:`decoder-sequence` of the book; questions 2.2-1 (2025) and 3.2-1 (2023).
+
     Parameters
     ----------
     source : Tensor of int64, shape (B, S)
@@ -27,19 +29,13 @@ def generate_tensors_for_training_decoder_nmt(
 
     Returns
     -------
-    inputs : Tensor of int64, shape (B, S + T)
-        ``<SOS> word <EOP> translation``.
-    targets : Tensor of int64, shape (B, S + T)
-        ``word <EOP> translation <EOS>``: the inputs, one place on.
+    inputs, targets : Tensor of int64, shape (B, S + T)
+        ``<SOS> word <EOP> translation``, and ``word <EOP> translation <EOS>``: one place on.
 
     Raises
     ------
     ValueError
         If the shapes do not match, or a sequence does not end with its mark.
-
-    References
-    ----------
-    Equation :eq:`decoder-sequence` of the book; questions 2.2-1 (2025) and 3.2-1 (2023).
     """
     if source.dim() != 2 or target.dim() != 2 or len(source) != len(target):
         raise ValueError(
@@ -85,13 +81,8 @@ class PromptBatch:
 class Prompts:
     """Word pairs as the sequences of a decoder-only model, tokenised once.
 
-    Parameters
-    ----------
-    word_pairs : WordPairs
-
     Attributes
     ----------
-    word_pairs : WordPairs
     lengths : Tensor of int64, shape (N,)
         Tokens of each ``<SOS> word <EOP> translation``.
     """
@@ -129,24 +120,7 @@ class Prompts:
     def batches(
         self, batch_size: int, generator: torch.Generator | None = None
     ) -> Iterator[PromptBatch]:
-        """One epoch in batches of sequences of like length.
-
-        Parameters
-        ----------
-        batch_size : int
-            Words in a batch; the last may have fewer.
-        generator : torch.Generator, optional
-            Draws which words of a length go together, and the order of the batches.
-
-        Yields
-        ------
-        PromptBatch
-
-        Raises
-        ------
-        ValueError
-            If ``batch_size`` is not positive.
-        """
+        """As :meth:`~a3.translation.word_pairs.WordPairs.batches`, of sequences of like length."""
         for rows in groups_of_like_length(self.lengths, batch_size, generator):
             yield self[rows]
 

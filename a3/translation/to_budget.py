@@ -56,7 +56,6 @@ def train_to_budget(
     decay : float or None
         Factor on the learning rate after every epoch; None for a cosine from the learning rate
         to a tenth of it at the end of the budget.
-    batch_size : int
     words : {"small", "fresh"}
         ``"small"`` trains on four fifths of the small list again and again, ``"fresh"`` on the
         most frequent other words of Norvig's, as many as the budget needs if there are, each once

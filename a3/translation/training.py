@@ -112,8 +112,6 @@ def train(
     ----------
     model : nn.Module
         With the methods of :class:`Model`; changed in place.
-    train_data, valid_data : Data
-    hyperparameters : Hyperparameters, optional
     checkpoint : path-like, optional
         Written after every epoch. If it exists, training of a model made afresh
         goes on from it and ends as if it had never been interrupted.
@@ -121,10 +119,6 @@ def train(
         ``"auto"`` takes a GPU if there is one.
     progress : bool
         Whether to draw a bar over the epochs.
-
-    Returns
-    -------
-    History
 
     Raises
     ------
@@ -192,13 +186,6 @@ def evaluate(model: nn.Module, data: Data, batch_size: int = 256, device: str = 
     ----------
     model : nn.Module
         With the methods of :class:`Model`.
-    data : Data
-    batch_size : int
-    device : str
-
-    Returns
-    -------
-    float
     """
     device = _device(device)
     model.to(device).eval()

@@ -13,18 +13,9 @@ from torch import Tensor
 from a3.translation.pig_latin import ALPHABET, check_word, pig_latin
 
 __all__ = [
-    "EOP",
-    "EOS",
-    "IGNORE",
-    "SOS",
-    "Batch",
-    "WordPairs",
-    "decode",
-    "encode",
-    "groups_of_like_length",
-    "pad",
-    "padding_mask",
-]
+    "EOP", "EOS", "IGNORE", "SOS", "Batch", "WordPairs", "decode", "encode",
+    "groups_of_like_length", "pad", "padding_mask",
+]  # fmt: skip
 
 SOS, EOS, EOP = len(ALPHABET), len(ALPHABET) + 1, len(ALPHABET) + 2
 """The special tokens; the token of a character is its place in the alphabet."""
@@ -33,13 +24,7 @@ IGNORE = -100
 
 
 def encode(word: str) -> list[int]:
-    """Token of each character of ``word``, then ``<EOS>``.
-
-    Raises
-    ------
-    ValueError
-        If the word is empty or has a character outside the alphabet.
-    """
+    """Token of each character of ``word``, then ``<EOS>``; a ``ValueError`` if it is not a word."""
     return [ALPHABET.index(letter) for letter in check_word(word)] + [EOS]
 
 
@@ -68,21 +53,15 @@ def padding_mask(lengths: Tensor, longest: int) -> Tensor:
 def groups_of_like_length(
     length: Tensor, batch_size: int, generator: torch.Generator | None = None
 ) -> list[Tensor]:
-    """Deal examples into batches of like length, so that little is padding.
+    """Deal examples of such ``length``, (N,), into batches of like length: places in ``length``.
 
     Parameters
     ----------
-    length : Tensor, shape (N,)
     batch_size : int
         Examples in a batch; that of the longest may have fewer.
     generator : torch.Generator, optional
-        Draws which examples of a length go together, and the order of the
-        batches. Without one the order is fixed, shortest first.
-
-    Returns
-    -------
-    list of Tensor of int64
-        Places in ``length``.
+        Draws which examples of a length go together, and the order of the batches. Without one the
+        order is fixed, shortest first.
 
     Raises
     ------
@@ -181,17 +160,12 @@ class WordPairs:
         Parameters
         ----------
         share : float
-            Share of the pairs that goes to training, rounded down.
-        seed : int
-
-        Returns
-        -------
-        train, validation : WordPairs
+            Of the pairs that go to training, rounded down.
 
         Raises
         ------
         ValueError
-            If either would be empty.
+            If either set would be empty.
         """
         unique = list(dict.fromkeys(self.pairs))  # no pair on both sides
         order = torch.randperm(len(unique), generator=torch.Generator().manual_seed(seed)).tolist()
@@ -201,25 +175,7 @@ class WordPairs:
         return tuple(WordPairs(unique[i] for i in part) for part in (order[:cut], order[cut:]))
 
     def batches(self, batch_size: int, generator: torch.Generator | None = None) -> Iterator[Batch]:
-        """One epoch in batches of words of like length, so that little is padding.
-
-        Parameters
-        ----------
-        batch_size : int
-            Words in a batch; the last may have fewer.
-        generator : torch.Generator, optional
-            Draws which words of a length go together, and the order of the
-            batches. Without one the order is fixed, shortest words first.
-
-        Yields
-        ------
-        Batch
-
-        Raises
-        ------
-        ValueError
-            If ``batch_size`` is not positive.
-        """
+        """One epoch in batches of words of like length, see :func:`groups_of_like_length`."""
         length = self.source_lengths * 1_000 + self.target_lengths  # source first, then target
         for rows in groups_of_like_length(length, batch_size, generator):
             yield self[rows]
