@@ -37,7 +37,8 @@ def test_comparison_gives_both_sides():
 
 
 def test_statement_of_several_lines_in_a_block():
-    code = "for seed in (4, 5):\n    if seed > 4:\n        assert (\n            seed\n            < 2\n        )\n"
+    code = "for seed in (4, 5):\n    if seed > 4:\n"
+    code += "        assert (\n            seed\n            < 2\n        )\n"
     page = told(code)
     assert page["statement"] == "assert (\n    seed\n    < 2\n)"
     assert dict(page["values"]) == {"seed": "5"}
