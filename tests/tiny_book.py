@@ -17,7 +17,9 @@ Text.
 """
 
 import pathlib
+import time
 
+time.sleep(0.01)
 with open(pathlib.Path({ran!r}), "a") as file:
     file.write("{name}\\n")
 

@@ -93,12 +93,15 @@ def note_failed_chapter(app, doctree):
     else:
         told = unfinished_cell(text, run)
     file = source.relative_to(Path(app.srcdir).parent).as_posix()
-    fail(page, words(told, file), without_colours(run["traceback"]))
+    # Before the last line across stand the calls of nbclient, and the cell.
+    shown = without_colours(run["traceback"]).rpartition("---\n")[2] if told["line"] else ""
+    fail(page, words(told, file), shown)
 
 
 def unfinished_cell(text, run):
     """Explain the failure of a chapter of which the kernel could say nothing."""
     last = without_colours(run["traceback"]).strip().splitlines()[-1]
+    last = last.removeprefix("nbclient.exceptions.")
     told = {"line": None, "source": None, "statement": "", "values": [], "error": last}
     for cell in read_myst_markdown_notebook(text).cells:
         if cell.cell_type != "code":

@@ -102,7 +102,7 @@ class Left:
             return self.write & env.found_docs
         return env.found_docs
 
-    def begin_writing(self, builder):
+    def begin_writing(self, app, builder):
         self.save()
 
     def end(self, app, exception):
