@@ -16,11 +16,11 @@ A script called {name}
 Text.
 """
 
-import pathlib
+import os
 import time
 
 time.sleep(0.01)
-with open(pathlib.Path({ran!r}), "a") as file:
+with open(os.environ["TINY_BOOK_RAN"], "a") as file:
     file.write("{name}\\n")
 
 # %%
@@ -39,9 +39,9 @@ kernelspec:
 # A chapter called {name}
 
 ```{{code-cell}} python
-import pathlib
+import os
 
-with open(pathlib.Path({ran!r}), "a") as file:
+with open(os.environ["TINY_BOOK_RAN"], "a") as file:
     file.write("{name}\\n")
 ```
 
@@ -94,11 +94,11 @@ class TinyBook:
         self.path(name).write_text(text)
 
     def script(self, name, code):
-        text = SCRIPT.format(name=name, code=code, ran=str(self.ran))
+        text = SCRIPT.format(name=name, code=code)
         self.write(f"tutorials/part/{name}.py", text)
 
     def chapter(self, name, code):
-        text = CHAPTER.format(name=name, code=code, ran=str(self.ran))
+        text = CHAPTER.format(name=name, code=code)
         self.write(f"docs/{name}.md", text)
 
     def start(self):
@@ -106,7 +106,7 @@ class TinyBook:
         self.ran.unlink(missing_ok=True)
         command = "-m sphinx -n -W --keep-going -c . docs _build/html --no-color".split()
         environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-        environment["A3_PROFILE"] = "quick"
+        environment |= {"A3_PROFILE": "quick", "TINY_BOOK_RAN": str(self.ran)}
         return subprocess.Popen(
             [sys.executable, *command],
             cwd=self.folder,
@@ -124,14 +124,13 @@ class TinyBook:
 
     def stop_at(self, words, how=signal.SIGKILL):
         """Build until it says some words, and stop it there."""
-        build, said = self.start(), ""
-        while words not in said:
-            letter = build.stdout.read(1)
-            assert letter, f"it ended without saying {words!r}:\n{said}"
-            said += letter
-        build.send_signal(how)
-        build.communicate()
-        assert build.returncode != 0
+        said = ""
+        with self.start() as build:
+            while words not in said and (letter := build.stdout.read(1)):
+                said += letter
+            build.send_signal(how)
+            build.communicate()
+        assert words in said and build.returncode != 0, said
         return self.pages_that_ran()
 
     def pages_that_ran(self):
