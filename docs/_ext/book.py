@@ -329,6 +329,7 @@ def save_figures(block, block_vars, gallery_conf):
         figure = plt.figure(number)
         label = " ".join(str(figure.get_label()).split())
         if not label:
+            plt.close("all")  # or the next page would have it
             raise BookError(
                 f"{block_vars['src_file']}: a figure has no alternative text; "
                 'give it one with figure.set_label("...")'
@@ -354,7 +355,9 @@ def refuse_images_without_text(app, doctree, docname):
     """Fail a page with an image that has no alternative text."""
     for image in doctree.findall(nodes.image):
         if not image.get("alt"):
-            fail(docname, f"{docname}: {image['uri']} has no alternative text")
+            file = Path(os.path.relpath(app.env.doc2path(docname), ROOT)).as_posix()
+            name = Path(image["uri"]).name
+            fail(docname, f"{file}: an image or figure has no alternative text ({name:.40})")
 
 
 # -- Equations -------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sys
+import time
 import traceback
 from pathlib import Path
 
@@ -19,12 +20,12 @@ from jupyter_cache.executors.utils import ExecutionResult
 from myst_nb.core.execute import direct
 from myst_nb.core.read import read_myst_markdown_notebook
 from myst_nb.sphinx_ import NbMetadataCollector
+from nbclient import NotebookClient
 from sphinx.util import logging
 from sphinx_gallery import gen_rst
 
 logger = logging.getLogger(__name__)
 execute_code_block, handle_exception = gen_rst.execute_code_block, gen_rst.handle_exception
-execute_notebook = direct.single_nb_execution
 failed = {}  # of this build: what is said of each page
 
 
@@ -64,13 +65,20 @@ def run_block(compiler, block, example_globals, script_vars, gallery_conf, file_
 
 
 # -- Chapters --------------------------------------------------------------------------------------
-def run_notebook(nb, cwd, **options):
+def run_notebook(nb, cwd, timeout, allow_errors, **options):
     """Stand in for myst-nb's function: a kernel that dies fails one page, too."""
     told_by_kernel().unlink(missing_ok=True)
+    client = NotebookClient(
+        nb, timeout=timeout, allow_errors=allow_errors, resources={"metadata": {"path": cwd}}
+    )
+    begin, error, shown = time.perf_counter(), None, None
     try:
-        return execute_notebook(nb, cwd=cwd, **options)
-    except Exception as error:
-        return ExecutionResult(nb, cwd, 0.0, error, traceback.format_exc())
+        client.execute()
+    except Exception as caught:
+        error, shown = caught, traceback.format_exc()
+    if hasattr(client, "_async_cleanup_kernel_future"):  # it ends the kernel when it is signalled
+        raise KeyboardInterrupt
+    return ExecutionResult(nb, cwd, time.perf_counter() - begin, error, shown)
 
 
 def told_by_kernel():
@@ -83,22 +91,28 @@ def note_failed_chapter(app, doctree):
     page = app.env.docname
     run = NbMetadataCollector.get_exec_data(app.env, page)
     if not run or run["succeeded"]:
+        Path(app.outdir, "reports", f"{page}.err.log").unlink(missing_ok=True)  # of another build
         return
     source = Path(app.env.doc2path(page))
     text = source.read_text(encoding="utf-8")
-    if told_by_kernel().is_file():
-        told = json.loads(told_by_kernel().read_text())
-        start = text.find((told["source"] or "").strip()) if told["source"] else -1
-        told["line"] = told["line"] + text.count("\n", 0, start) if start >= 0 else None
+    told = json.loads(told_by_kernel().read_text()) if told_by_kernel().is_file() else {}
+    if told.get("source"):
+        told["line"] = line_of(told["line"], told["source"], text)
     else:
-        told = unfinished_cell(text, run)
+        told = explain_without_kernel(text, run)
     file = source.relative_to(Path(app.srcdir).parent).as_posix()
     # Before the last line across stand the calls of nbclient, and the cell.
     shown = without_colours(run["traceback"]).rpartition("---\n")[2] if told["line"] else ""
     fail(page, words(told, file), shown)
 
 
-def unfinished_cell(text, run):
+def line_of(line, cell, text):
+    """Line in the text of a chapter of a line in a cell, or None."""
+    start = text.find(cell.strip())
+    return line + text.count("\n", 0, start) if line and start >= 0 else None
+
+
+def explain_without_kernel(text, run):
     """Explain the failure of a chapter of which the kernel could say nothing."""
     last = without_colours(run["traceback"]).strip().splitlines()[-1]
     last = last.removeprefix("nbclient.exceptions.")
@@ -110,9 +124,7 @@ def unfinished_cell(text, run):
             ast.parse(cell.source)
         except SyntaxError as error:
             told["statement"] = (error.text or "").strip()
-            start = text.find(cell.source.strip())
-            if start >= 0 and error.lineno:
-                told["line"] = error.lineno + text.count("\n", 0, start)
+            told["line"] = line_of(error.lineno, cell.source, text)
             break
     return told
 

@@ -25,6 +25,7 @@ def whole(tmp_path_factory):
     [
         ("part... [100%]", signal.SIGTERM, {"first", "second", "third", "two"}),
         ("docs/second.md: Executing", signal.SIGKILL, {"second", "third"}),
+        ("docs/second.md: Executing", signal.SIGINT, {"second", "third"}),
         ("writing output... [ 57%]", signal.SIGINT, set()),
         ("dumping search index", signal.SIGKILL, set()),
     ],

@@ -42,9 +42,18 @@ def test_script_that_was_not_run_has_failed(tmp_path, monkeypatch):
 
 def test_image_without_alternative_text_fails_its_page(monkeypatch):
     monkeypatch.setattr(book.failures, "failed", {})
+
+    class App:
+        class env:
+            @staticmethod
+            def doc2path(page):
+                return book.ROOT / "docs" / f"{page}.md"
+
     page = nodes.section("", nodes.image(uri="a.png", alt="A line"), nodes.image(uri="b.png"))
-    book.refuse_images_without_text(None, page, "page")
-    assert book.failures.failed == {"page": "page: b.png has no alternative text"}
+    book.refuse_images_without_text(App, page, "page")
+    assert book.failures.failed == {
+        "page": "docs/page.md: an image or figure has no alternative text (b.png)"
+    }
 
 
 def test_chapters_are_known_by_their_front_matter(tmp_path):
