@@ -45,10 +45,11 @@ sphinx_gallery_conf = {
     "examples_dirs": [f"../tutorials/{part}" for part in parts],
     "gallery_dirs": [f"tutorials/{part}" for part in parts],
     "filename_pattern": r"\.py$",
-    "abort_on_example_error": True,
+    "only_warn_on_example_error": True,  # see docs/_ext/failures.py
     "ignore_repr_types": r"matplotlib",
     "image_scrapers": ("book.save_figures",),
-    "reset_modules": ("matplotlib",),
+    "reset_modules": ("matplotlib", "book.stamp_script"),
+    "reset_modules_order": "both",
     "within_subsection_order": "book.ReadingOrder",
     "doc_module": ("a3",),
     "remove_config_comments": True,
@@ -57,11 +58,11 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
 }
 nb_execution_mode = "force"  # Sphinx reads, and so runs, only what has changed: see book.py
-nb_execution_raise_on_error = True
 nb_execution_timeout = -1
 nb_ipywidgets_js = {}  # its default is on another host
 nb_merge_streams = True  # one box for what a cell prints
 nb_output_stderr = "remove"  # progress bars and their warnings
+suppress_warnings = ["mystnb.exec", "sphinx_gallery.example_error"]  # failures.py says it once
 
 # -- Text, mathematics, references -----------------------------------------------------------------
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]

@@ -7,14 +7,17 @@ Executed pages
 Freshness
     An executed page runs again when its own text, the ``a3`` code it imports (directly or not), the
     pinned versions or the profile change.
+Failures
+    A page that breaks does not stop the others; the build ends with an error that lists what broke
+    where: see ``failures.py`` and ``claims.py``. A build that was stopped goes on: ``resume.py``.
 Timings
     The seconds that each executed page took are kept in ``_build/timings.json``. An executed page
-    that ran nothing, or in no time, fails the build.
+    that ran nothing, or in no time, is a failed page.
 Order
     Scripts run in reading order.
 Figures
-    Each figure is saved for light and for dark pages: here for scripts, in ``chapter_figures.py``
-    for chapters. A figure without alternative text fails the build.
+    Each figure is saved for light and for dark pages: here for scripts, in ``chapter_kernel.py``
+    for chapters. A page with a figure without alternative text is a failed page.
 Used on
     The reference of each public name of ``a3`` links to the pages whose code uses it.
 """
@@ -26,14 +29,18 @@ import json
 import os
 import platform
 import re
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+import failures
 import joblib
 import psutil
 from docutils import nodes
+from failures import fail
 from myst_nb.core.read import is_myst_markdown_notebook, read_myst_markdown_notebook
 from myst_nb.sphinx_ import NbMetadataCollector
+from resume import Left
 from sphinx.errors import SphinxError
 from sphinx.util.docutils import SphinxDirective
 
@@ -94,7 +101,11 @@ def code_of(source):
 
 def names_used(code):
     """Collect the dotted names of ``a3`` that some code imports or reaches through an import."""
-    tree, stands_for, used = ast.parse(code), {}, set()
+    stands_for, used = {}, set()
+    try:
+        tree = ast.parse(code)
+    except SyntaxError:  # the page fails when it is run
+        return used
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for item in node.names:
@@ -112,18 +123,54 @@ def names_used(code):
             node = node.value
         if path and isinstance(node, ast.Name) and node.id in stands_for:
             used.add(".".join([stands_for[node.id], *path]))
-    return {name for name in used if name.split(".")[0] == "a3"}
+    return {defined_as(name) for name in used if name.split(".")[0] == "a3"}
+
+
+def defined_as(name):
+    """Follow a dotted name to where it is defined, if other modules of ``a3`` hand it on."""
+    parts = name.split(".")
+    for end in range(len(parts) - 1, 0, -1):
+        file = ROOT.joinpath(*parts[:end])
+        file = file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
+        if file.is_file():
+            source = imported_by(file).get(parts[end])
+            return defined_as(".".join([source, *parts[end + 1 :]])) if source else name
+    return name
+
+
+@cache
+def imported_by(file):
+    """Map each name that a module imports from another to its full name."""
+    return {
+        item.asname or item.name: f"{node.module}.{item.name}"
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and not node.level
+        for item in node.names
+    }
 
 
 # -- Freshness -------------------------------------------------------------------------------------
 def digest(source, profile):
     """Digest of what decides the result of a page, apart from its prose."""
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
-    return hashlib.sha256((code_digest(code_of(source)) + pins + profile).encode()).hexdigest()
+    code = code_of(source)
+    try:
+        code = code_digest(code)
+    except SyntaxError:  # in the page or in what it imports; it fails when it is run
+        pass
+    return hashlib.sha256((code + pins + profile).encode()).hexdigest()
+
+
+scripts_to_run = {}  # file of the digest of each, and the digest, by the name of the script
 
 
 def forget_stale_scripts(app):
-    """Drop the gallery's stamp of each script whose code, versions or profile have changed."""
+    """Drop the gallery's stamp of each script whose code, versions or profile have changed.
+
+    The gallery stamps a script when it has run, before its page is written. So it also counts as
+    stale until :func:`stamp_script` was called, which is at the very end.
+    """
+    scripts_to_run.clear()
     for page, source in executed_pages().items():
         if source.suffix != ".py":
             continue
@@ -132,8 +179,15 @@ def forget_stale_scripts(app):
         if not stamp.is_file() or stamp.read_text() != now:
             generated.with_suffix(".py.md5").unlink(missing_ok=True)
             generated.with_suffix(".cost.json").unlink(missing_ok=True)
-            stamp.parent.mkdir(parents=True, exist_ok=True)
-            stamp.write_text(now)
+            stamp.unlink(missing_ok=True)
+        scripts_to_run[source.name] = stamp, now
+
+
+def stamp_script(gallery_conf, name, when):
+    """Note what a script depended on when it ran to the end and its page was written."""
+    stamp, now = scripts_to_run.get(name, (None, None))
+    if when == "after" and stamp and stamp.with_suffix(".py.md5").is_file():
+        stamp.write_text(now)
 
 
 def outdated_pages(app, env, added, changed, removed):
@@ -181,15 +235,15 @@ def why_nothing_ran(code, seconds):
 
 
 def record_timings(app, env):
-    """Write the seconds of every executed page; refuse a page that ran nothing."""
-    timings, faults = {}, []
+    """Write the seconds of every executed page; a page that ran nothing has failed."""
+    timings = {}
     for page, source in sorted(executed_pages().items()):
         timings[page] = seconds_of(env, page, source)
+        if page in failures.failed:
+            continue
         fault = why_nothing_ran(code_of(source), timings[page])
         if fault:
-            faults.append(f"{page} {fault}")
-    if faults:
-        raise BookError("Every executed page must run something: " + "; ".join(faults))
+            fail(page, f"{page} {fault}; every executed page must run something")
     env.book_timings = timings
     text = json.dumps(timings, indent=1)
     Path(app.outdir).with_name("timings.json").write_text(text + "\n")
@@ -246,7 +300,7 @@ def fill_how_it_was_run(app, doctree, docname):
         for page, seconds in timings.items():
             uri = app.builder.get_relative_uri(docname, page)
             link = nodes.reference("", app.env.titles[page].astext(), refuri=uri, internal=True)
-            pages.append((link, f"{seconds:.1f} s"))
+            pages.append((link, "failed" if seconds is None else f"{seconds:.1f} s"))
         place.replace_self(
             [
                 nodes.rubric("", "Machine and profile"),
@@ -254,7 +308,7 @@ def fill_how_it_was_run(app, doctree, docname):
                 nodes.rubric("", "Versions"),
                 table([("Python", platform.python_version()), *versions]),
                 nodes.rubric("", "Seconds of each page"),
-                table([*pages, ("Together", f"{sum(timings.values()):.1f} s")]),
+                table([*pages, ("Together", f"{sum(filter(None, timings.values())):.1f} s")]),
             ]
         )
 
@@ -275,6 +329,7 @@ def save_figures(block, block_vars, gallery_conf):
         figure = plt.figure(number)
         label = " ".join(str(figure.get_label()).split())
         if not label:
+            plt.close("all")  # or the next page would have it
             raise BookError(
                 f"{block_vars['src_file']}: a figure has no alternative text; "
                 'give it one with figure.set_label("...")'
@@ -297,10 +352,12 @@ def save_figures(block, block_vars, gallery_conf):
 
 
 def refuse_images_without_text(app, doctree, docname):
-    """Fail if an image has no alternative text."""
+    """Fail a page with an image that has no alternative text."""
     for image in doctree.findall(nodes.image):
         if not image.get("alt"):
-            raise BookError(f"{docname}: {image['uri']} has no alternative text")
+            file = Path(os.path.relpath(app.env.doc2path(docname), ROOT)).as_posix()
+            name = Path(image["uri"]).name
+            fail(docname, f"{file}: an image or figure has no alternative text ({name:.40})")
 
 
 # -- Equations -------------------------------------------------------------------------------------
@@ -315,7 +372,7 @@ def escape_equations(app, doctree, docname):
 # -- Used on ---------------------------------------------------------------------------------------
 def add_used_on(app, what, name, obj, options, lines):
     """End the reference of a name with links to the pages that use it."""
-    users = app.env.book_users.get(name, [])
+    users = app.env.book_users.get(defined_as(name), [])
     if what != "module" and users:
         lines += ["", "**Used on** " + ", ".join(f":doc:`/{page}`" for page in users), ""]
 
@@ -323,9 +380,11 @@ def add_used_on(app, what, name, obj, options, lines):
 def setup(app):
     os.environ["TQDM_DISABLE"] = "1"  # a page shows what its code printed, progress bars included
     os.environ.pop("MPLBACKEND", None)  # or a chapter's kernel would show no figure
-    os.environ["PYTHONSTARTUP"] = str(Path(__file__).with_name("chapter_figures.py"))
+    os.environ["PYTHONSTARTUP"] = str(Path(__file__).with_name("chapter_kernel.py"))
     app.setup_extension("sphinx.ext.autodoc")
     app.add_config_value("a3_profile", os.environ.get("A3_PROFILE", "full"), "env")
+    failures.connect(app)
+    Left(app)
     app.add_node(how_it_was_run)
     app.add_directive("how-it-was-run", HowItWasRun)
     app.connect("builder-inited", forget_stale_scripts, priority=100)  # before the gallery

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
+from docutils import nodes
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "_ext"))
 book = pytest.importorskip("book", reason="the docs extra is not installed")
@@ -24,18 +25,35 @@ def test_page_must_run(code, seconds, fault):
     assert book.why_nothing_ran(code, seconds) == fault
 
 
-def test_build_refuses_a_script_that_was_not_run(tmp_path, monkeypatch):
+def test_script_that_was_not_run_has_failed(tmp_path, monkeypatch):
     script = tmp_path / "tutorials" / "part" / "page.py"
     script.parent.mkdir(parents=True)
     script.write_text('"""\nTitle\n=====\n"""\nprint(1)\n')
     monkeypatch.setattr(book, "executed_pages", lambda: {"tutorials/part/page": script})
+    monkeypatch.setattr(book.failures, "failed", {})
 
     class App:
         srcdir = outdir = tmp_path / "html"
 
     App.env = App
-    with pytest.raises(book.BookError, match="tutorials/part/page was not executed"):
-        book.record_timings(App, App)
+    book.record_timings(App, App)
+    assert "page was not executed" in book.failures.failed["tutorials/part/page"]
+
+
+def test_image_without_alternative_text_fails_its_page(monkeypatch):
+    monkeypatch.setattr(book.failures, "failed", {})
+
+    class App:
+        class env:
+            @staticmethod
+            def doc2path(page):
+                return book.ROOT / "docs" / f"{page}.md"
+
+    page = nodes.section("", nodes.image(uri="a.png", alt="A line"), nodes.image(uri="b.png"))
+    book.refuse_images_without_text(App, page, "page")
+    assert book.failures.failed == {
+        "page": "docs/page.md: an image or figure has no alternative text (b.png)"
+    }
 
 
 def test_chapters_are_known_by_their_front_matter(tmp_path):
@@ -77,6 +95,32 @@ def test_names_used():
         "a3.translation.attention.X",
         "a3.lab.keys.key",
     }
+
+
+def test_names_are_followed_to_where_they_are_defined():
+    code = "from a3.scaling import fit_isoflop\nfrom a3 import scaling\nscaling.find_optimal_params"
+    assert book.names_used(code) >= {
+        "a3.scaling.isoflop.fit_isoflop",
+        "a3.scaling.parabola.find_optimal_params",
+    }
+
+
+@pytest.mark.parametrize("name", ["a3.scaling.isoflop.fit_isoflop", "a3.scaling.fit_isoflop"])
+def test_used_on_links_from_every_place_of_a_name(name):
+    class App:
+        class env:
+            book_users = {"a3.scaling.isoflop.fit_isoflop": ["tutorials/nmt/isoflop"]}
+
+    lines = ["Fit."]
+    book.add_used_on(App, "function", name, None, None, lines)
+    assert ":doc:`/tutorials/nmt/isoflop`" in "".join(lines)
+
+
+def test_page_that_cannot_be_parsed_has_a_digest_and_no_names(tmp_path):
+    page = tmp_path / "page.py"
+    page.write_text("x = (")
+    assert book.digest(page, "full") != book.digest(page, "quick")
+    assert book.names_used("x = (") == set()
 
 
 def test_digest_follows_profile_and_code(tmp_path):
