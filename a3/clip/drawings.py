@@ -41,17 +41,8 @@ def augment(
 ) -> Tensor:
     """Each image turned, stretched, mirrored, shifted, recoloured and outlined at random.
 
-    Parameters
-    ----------
-    images : Tensor, shape (n, 3, h, w)
-        Values from 0 to 1. What comes in from outside is white.
-    size : int, optional
-        Pixels a side of the result; as large as the image if it is not given.
-
-    Returns
-    -------
-    Tensor, shape (n, 3, size, size)
-        Values from 0 to 1.
+    Images are (n, 3, h, w), with values from 0 to 1; of the result ``size`` is the side, in pixels,
+    if it is given. What comes in from outside is white.
     """
     a, n = augmentation or Augmentation(), len(images)
     height, width = (size, size) if size else images.shape[2:]

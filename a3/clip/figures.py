@@ -45,13 +45,7 @@ def preprocessed(image: Image.Image, pixels: Tensor, what: str) -> Figure:
 def similarity_matrix(similarity: Tensor, images: Sequence[Any], captions: Sequence[str]) -> Figure:
     """Images over the columns, captions beside the rows, a frame on each row's best.
 
-    Parameters
-    ----------
-    similarity : Tensor, shape (n, n)
-        Of each caption with each image.
-    images : sequence of n images
-        As matplotlib shows them.
-    captions : sequence of n str
+    ``similarity``, (n, n), is of each caption with each image; images are as matplotlib shows them.
     """
     n, right = len(captions), int((similarity.argmax(1) == torch.arange(len(captions))).sum())
     figure, ax = figures.subplots(

@@ -23,18 +23,10 @@ def check_options(bootstrap: int, level: float) -> None:
 def resampling_counts(
     runs: int, number: int, seed: int, group: np.ndarray | None = None
 ) -> np.ndarray:
-    """How often each run is drawn, with replacement, in each resample.
+    """How often each run is drawn, with replacement, in each resample: (number, runs).
 
-    Parameters
-    ----------
-    number : int
-        Resamples to draw.
-    group : array, shape (runs,), optional
-        Runs of one group, such as one seed, are drawn together: their errors may be related.
-
-    Returns
-    -------
-    array of float, shape (number, runs)
+    Runs of one ``group``, (runs,), such as one seed, are drawn together: their errors may be
+    related.
 
     Raises
     ------
