@@ -26,13 +26,7 @@ _log = logging.getLogger(__name__)
 class Checkpoint:
     """A pretrained model on this machine.
 
-    Attributes
-    ----------
-    name : str
-        What figures call it.
-    folder : Path
-    line : str
-        One sentence on what it is and why it was taken.
+    Figures call it by its name; the line says what it is and why it was taken.
     """
 
     name: str

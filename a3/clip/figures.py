@@ -19,14 +19,9 @@ __all__ = ["preprocessed", "similarity_matrix", "top_five"]
 
 
 def preprocessed(image: Image.Image, pixels: Tensor, what: str) -> Figure:
-    """An image, and beside it the square of numbers that a tower gets, drawn from 0 to 1.
+    """An image of ``what``, and beside it the square of numbers that a tower gets, from 0 to 1.
 
-    Parameters
-    ----------
-    pixels : Tensor, shape (3, size, size)
-        What ``preprocess`` of a :class:`a3.clip.model.Clip` makes of it.
-    what : str
-        What the image shows.
+    ``pixels``, (3, size, size), are what a :class:`a3.clip.model.Clip` makes of it.
     """
     square = ((pixels - pixels.amin()) / (pixels.amax() - pixels.amin())).permute(1, 2, 0)
     figure, axes = figures.subplots(

@@ -97,17 +97,7 @@ def interval(
 
 
 class Share(NamedTuple):
-    """A share of n trials with its interval.
-
-    Attributes
-    ----------
-    value, low, high : float
-        The share, and the ends of its interval.
-    n : int
-        Trials.
-    chance : float
-        What guessing would reach.
-    """
+    """A share of n trials, the ends of its interval, and ``chance``, what guessing would reach."""
 
     value: float
     low: float

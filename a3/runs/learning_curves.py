@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from scipy import stats
@@ -38,25 +39,24 @@ def learning_curves() -> pd.DataFrame:
     experiment = EXPERIMENTS["learning curves"]
     table = []
     for run, result in zip(experiment.settings, experiment.results(), strict=True):
-        evaluation = fold(run["seed"]).evaluation
-        rows, labels = [*evaluation.index], evaluation["label"].to_numpy()
-        minus = evaluation.index >= 400
-        for draw, sizes in enumerate(result["predictions"][..., rows].numpy()):
+        evaluation, of = fold(run["seed"]).evaluation, {k: run[k] for k in ("corpus", "seed")}
+        for draw, sizes in enumerate(result["predictions"][..., [*evaluation.index]].numpy()):
             for size, predicted in zip(SIZES, sizes, strict=True):
-                right = predicted == labels
-                table.append(
-                    {
-                        "corpus": run["corpus"],
-                        "seed": run["seed"],
-                        "draw": draw,
-                        "sentences": size,
-                        "accuracy": right.mean(),
-                        "macro_f1": f1_score(labels, predicted, average="macro", zero_division=0),
-                        "minus_accuracy": right[minus].mean(),
-                        "majority": (labels == 2).mean(),
-                    }
-                )
+                row = {**of, "draw": draw, "sentences": size}
+                table.append(row | _measures(evaluation, predicted))
     return pd.DataFrame(table)
+
+
+def _measures(evaluation: pd.DataFrame, predicted: np.ndarray) -> dict[str, float]:
+    """How good the labels predicted for the sentences of a fold are."""
+    labels = evaluation["label"].to_numpy()
+    right = predicted == labels
+    return {
+        "accuracy": right.mean(),
+        "macro_f1": f1_score(labels, predicted, average="macro", zero_division=0),
+        "minus_accuracy": right[evaluation.index >= 400].mean(),
+        "majority": (labels == 2).mean(),
+    }
 
 
 def summary(
@@ -137,21 +137,9 @@ def checkpoint_curves(
     names = [name for name in weights for _ in range(len(seeds) * len(sizes))]
     table = []
     for name, run, result in zip(names, runs, run_all(fine_tune_checkpoint, runs), strict=True):
+        row = {"corpus": name, "seed": run["seed"], "draw": 0, "sentences": run["size"]}
         evaluation = fold(run["seed"]).evaluation
-        labels, predicted = evaluation["label"].to_numpy(), result["predictions"].numpy()
-        right = predicted == labels
-        table.append(
-            {
-                "corpus": name,
-                "seed": run["seed"],
-                "draw": 0,
-                "sentences": run["size"],
-                "accuracy": right.mean(),
-                "macro_f1": f1_score(labels, predicted, average="macro", zero_division=0),
-                "minus_accuracy": right[evaluation.index >= 400].mean(),
-                "majority": (labels == 2).mean(),
-            }
-        )
+        table.append(row | _measures(evaluation, result["predictions"].numpy()))
     return pd.DataFrame(table)
 
 
