@@ -48,18 +48,9 @@ class BertForSentenceClassification(BertModel):
         token_type_ids: Tensor | None = None,
         labels: Tensor | None = None,
     ) -> SequenceClassifierOutput:
-        """Logits of each class.
+        """Logits of each class, (B, num_labels), of int64 inputs, (B, T).
 
-        Parameters
-        ----------
-        input_ids, attention_mask, token_type_ids : Tensor of int64, shape (B, T)
-        labels : Tensor of int64, shape (B,), optional
-
-        Returns
-        -------
-        transformers.modeling_outputs.SequenceClassifierOutput
-            ``logits``, shape (B, num_labels); with labels also ``loss``, the mean cross-entropy
-            in nats.
+        With labels, (B,), also ``loss``, the mean cross-entropy in nats.
         """
         encoded = super().forward(input_ids, attention_mask, token_type_ids)
         return _classify(self, encoded.pooler_output, labels)
@@ -69,11 +60,6 @@ class RobertaForSentenceClassification(RobertaModel):
     """RoBERTa with a linear classifier on its pooled ``<s>`` token.
 
     BERTweet is such a model: its names of weights, its positions and its tokens are not BERT's.
-
-    Parameters
-    ----------
-    config : transformers.RobertaConfig
-        ``config.num_labels`` is the number of classes.
     """
 
     def __init__(self, config):
@@ -108,11 +94,6 @@ def load_classifier(
         Of the weights that the checkpoint does not have: the classifier's, perhaps the pooler's.
     pretrained : bool
         False leaves every weight as it is drawn: the same architecture that knows nothing.
-
-    Returns
-    -------
-    model : BertForSentenceClassification or RobertaForSentenceClassification
-    tokenizer : transformers.PreTrainedTokenizerBase
 
     Raises
     ------

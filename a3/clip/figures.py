@@ -78,15 +78,12 @@ def top_five(
 
     Parameters
     ----------
-    images : 8 images
-        As :meth:`a3.clip.model.Clip.encode_image` takes them.
-    shown : sequence of 8 images
-        The same as matplotlib shows them.
+    images, shown : 8 images
+        As :meth:`a3.clip.model.Clip.encode_image` takes them, and as matplotlib shows them.
     weights : Tensor, shape (m, d)
         Of :func:`a3.clip.contrastive.zero_shot_weights`.
-    classes : sequence of m str
-    truth : sequence of 8 str
-        The right class of each.
+    classes, truth : sequence of m and of 8 str
+        All classes, and the right one of each image.
 
     Returns
     -------

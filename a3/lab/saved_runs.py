@@ -75,13 +75,7 @@ class SavedRun:
 
 
 def state_of(**parts: Any) -> dict[str, Any]:
-    """What a checkpoint holds of the parts of a run, for :func:`restore`.
-
-    Parameters
-    ----------
-    **parts
-        Modules, optimizers, generators, tensors; lists and dicts of them.
-    """
+    """What a checkpoint holds of modules, optimizers, generators, tensors; see :func:`restore`."""
     return {name: _state(part) for name, part in parts.items()}
 
 

@@ -69,8 +69,6 @@ def summary(
 
     Parameters
     ----------
-    curves : DataFrame
-        As :func:`learning_curves` returns it.
     measure : str
         The column to average.
     against : str, optional
@@ -109,23 +107,16 @@ def checkpoint_curves(
     sizes: Sequence[int] = SIZES,
     settings: FineTuning | None = None,
 ) -> pd.DataFrame:
-    """How well checkpoints do after fine-tuning; what was trained before is kept.
+    """As :func:`learning_curves`, of checkpoints and of one draw a seed; what was trained is kept.
 
     Parameters
     ----------
     weights : mapping of str to Path
         What each checkpoint is called to the file of weights in its folder.
-    seeds : sequence of int
-        Each evaluates on the :func:`a3.bert.verbal_arithmetic.fold` of its number.
-    sizes : sequence of int
-        Numbers of sentences to fine-tune on.
+    seeds, sizes : sequence of int
+        Folds, :func:`a3.bert.verbal_arithmetic.fold`, and numbers of sentences to fine-tune on.
     settings : FineTuning, optional
         Its seed and epochs are not used.
-
-    Returns
-    -------
-    DataFrame
-        The columns of :func:`a3.runs.learning_curves.learning_curves`, of one draw a seed.
     """
     settings = settings or FineTuning(batch_size=16)
     runs = [

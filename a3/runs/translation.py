@@ -117,13 +117,11 @@ def train_translator(
 ) -> dict[str, Any]:
     """Train a transformer on four fifths of a word list and try it on the rest.
 
+    The seed of the hyperparameters draws the split, the initial weights and the order of batches.
+
     Parameters
     ----------
     words : {"small", "large"}
-        The list; its split, the initial weights and the order of the batches are
-        all drawn with ``hyperparameters.seed``.
-    hidden, layers : int
-        As for :class:`a3.translation.encoder_decoder.EncoderDecoder`.
     architecture : {"encoder-decoder", "decoder-only"}
     checkpoint : path-like, optional
         As for :func:`a3.translation.training.train`.
@@ -131,8 +129,8 @@ def train_translator(
     Returns
     -------
     dict
-        ``weights`` that validated best, ``history`` as a dict, and ``accuracy``, the
-        share of held-out words translated exactly.
+        ``weights`` that validated best, ``history`` as a dict, and ``accuracy``, the share of
+        held-out words translated exactly.
 
     Raises
     ------

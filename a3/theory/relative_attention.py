@@ -101,14 +101,7 @@ def relative_attention_layer(
 def distance_scores(scores: Mapping[int, float], n: int, elsewhere: float = -math.inf) -> Tensor:
     """The float64 table ``p`` of :func:`relative_attention` from the few distances that matter.
 
-    Parameters
-    ----------
-    scores : mapping of int to float
-        Distance, query minus key, to its score.
-    n : int
-        Length of the sequence.
-    elsewhere : float
-        The score of every other distance.
+    ``scores`` maps distances, query minus key, to scores; ``n`` is the length of the sequence.
 
     Raises
     ------
