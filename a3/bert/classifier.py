@@ -24,17 +24,12 @@ __all__ = ["BertForSentenceClassification", "RobertaForSentenceClassification", 
 
 
 class BertForSentenceClassification(BertModel):
-    r"""BERT with a linear classifier on its pooled ``[CLS]`` token.
+    r"""BERT with a linear classifier of ``num_labels`` classes on its pooled ``[CLS]`` token.
 
     .. math:: \text{logits} = W \tanh(W_p h_{\text{[CLS]}} + b_p) + b
 
     Equation :eq:`sentence-logits` of the book, on the encoder :eq:`bert-encoder`; Section 4 of
     Devlin et al. (2019). Question 1 of the handouts' part on BERT.
-
-    Parameters
-    ----------
-    config : transformers.BertConfig
-        ``config.num_labels`` is the number of classes.
     """
 
     def __init__(self, config):

@@ -52,7 +52,7 @@ def interval(
     freedom: float = math.inf,
     groups: int = 0,
 ) -> np.ndarray:
-    r"""Lower and upper ends of intervals, from what resamples gave.
+    r"""Lower and upper ends of intervals, (2, ...), from what resamples gave; NaN without any.
 
     Resampled runs: percentiles. The plain ones are those of a normal distribution at plus and
     minus 1.96, for 95 %; few residuals need Student's t instead, so percentiles further out.
@@ -70,17 +70,10 @@ def interval(
         A value from each resample; NaN where the fit failed, which is passed over.
     estimate : array, shape (...)
         From all runs.
-    level : float
-        Such as 0.95.
     freedom : float
         Degrees of freedom that the residuals of resampled runs have.
     groups : int
         Number of groups, if groups were resampled.
-
-    Returns
-    -------
-    array, shape (2, ...)
-        Low and high ends. NaN where there is no sample.
     """
     some = np.isfinite(samples).any(axis=0)
     if not some.any():

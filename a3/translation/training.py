@@ -180,13 +180,7 @@ def train(
 
 @torch.no_grad()
 def evaluate(model: nn.Module, data: Data, batch_size: int = 256, device: str = "auto") -> float:
-    """Mean loss a token, in nats, over all of ``data``.
-
-    Parameters
-    ----------
-    model : nn.Module
-        With the methods of :class:`Model`.
-    """
+    """Mean loss a token, in nats, over all of ``data``; the model is as :func:`train` takes it."""
     device = _device(device)
     model.to(device).eval()
     losses = [model.loss(batch.to(device)) for batch in data.batches(batch_size)]
