@@ -24,17 +24,12 @@ __all__ = ["BertForSentenceClassification", "RobertaForSentenceClassification", 
 
 
 class BertForSentenceClassification(BertModel):
-    r"""BERT with a linear classifier on its pooled ``[CLS]`` token.
+    r"""BERT with a linear classifier of ``num_labels`` classes on its pooled ``[CLS]`` token.
 
     .. math:: \text{logits} = W \tanh(W_p h_{\text{[CLS]}} + b_p) + b
 
     Equation :eq:`sentence-logits` of the book, on the encoder :eq:`bert-encoder`; Section 4 of
     Devlin et al. (2019). Question 1 of the handouts' part on BERT.
-
-    Parameters
-    ----------
-    config : transformers.BertConfig
-        ``config.num_labels`` is the number of classes.
     """
 
     def __init__(self, config):
@@ -48,18 +43,9 @@ class BertForSentenceClassification(BertModel):
         token_type_ids: Tensor | None = None,
         labels: Tensor | None = None,
     ) -> SequenceClassifierOutput:
-        """Logits of each class.
+        """Logits of each class, (B, num_labels), of int64 inputs, (B, T).
 
-        Parameters
-        ----------
-        input_ids, attention_mask, token_type_ids : Tensor of int64, shape (B, T)
-        labels : Tensor of int64, shape (B,), optional
-
-        Returns
-        -------
-        transformers.modeling_outputs.SequenceClassifierOutput
-            ``logits``, shape (B, num_labels); with labels also ``loss``, the mean cross-entropy
-            in nats.
+        With labels, (B,), also ``loss``, the mean cross-entropy in nats.
         """
         encoded = super().forward(input_ids, attention_mask, token_type_ids)
         return _classify(self, encoded.pooler_output, labels)
@@ -69,11 +55,6 @@ class RobertaForSentenceClassification(RobertaModel):
     """RoBERTa with a linear classifier on its pooled ``<s>`` token.
 
     BERTweet is such a model: its names of weights, its positions and its tokens are not BERT's.
-
-    Parameters
-    ----------
-    config : transformers.RobertaConfig
-        ``config.num_labels`` is the number of classes.
     """
 
     def __init__(self, config):
@@ -108,11 +89,6 @@ def load_classifier(
         Of the weights that the checkpoint does not have: the classifier's, perhaps the pooler's.
     pretrained : bool
         False leaves every weight as it is drawn: the same architecture that knows nothing.
-
-    Returns
-    -------
-    model : BertForSentenceClassification or RobertaForSentenceClassification
-    tokenizer : transformers.PreTrainedTokenizerBase
 
     Raises
     ------

@@ -104,7 +104,7 @@ def mathematics(
     held_out: Collection[tuple[int, int]] = (),
     sentences: Collection[str] = (),
 ) -> list[Sentence]:
-    """Generated mathematical English about the numbers from zero to nineteen.
+    """Generated mathematical English about the numbers from zero to nineteen: lists of words.
 
     It counts up and down, compares, orders, adds and takes away, bare and in small stories. What
     it says is true, and no result leaves the twenty numbers. It never says of a sum or difference
@@ -113,17 +113,13 @@ def mathematics(
     Parameters
     ----------
     tokens : int
-        How long the text is: words, and one more for the end of each sentence.
+        How long the text is: words, and one more for the end of each sentence. The last is cut to
+        it.
     held_out : collection of (int, int)
         Pairs of numbers that no sentence names together, in either order, except where it counts.
         A pair of equal numbers bars sentences that name the number twice.
     sentences : collection of str
         Sums and differences such as ``"two plus three"`` that must not occur.
-
-    Returns
-    -------
-    list of list of str
-        Sentences of lower-case words, the last one cut to the length.
 
     Raises
     ------
@@ -157,13 +153,8 @@ def scrambled(
     Every sentence keeps its frame, and every word its count; what the number words tell about each
     other is gone. Shuffling them within each sentence would not do: in "five six seven" it leaves
     near numbers together, and words that keep company are given like vectors. Neither would one
-    exchange of names for the whole text, which has all the order of the original.
-
-    Parameters
-    ----------
-    text : sequence of list of str
-    sentences : collection of str
-        Sums and differences that must not come about; their numbers are exchanged with others.
+    exchange of names for the whole text, which has all the order of the original. The numbers of
+    ``sentences`` that must not come about are exchanged with others.
     """
     random, text = Random(seed), [[*sentence] for sentence in text]
     barred = {tuple(sentence.split()) for sentence in sentences}

@@ -26,13 +26,7 @@ _log = logging.getLogger(__name__)
 class Checkpoint:
     """A pretrained model on this machine.
 
-    Attributes
-    ----------
-    name : str
-        What figures call it.
-    folder : Path
-    line : str
-        One sentence on what it is and why it was taken.
+    Figures call it by its name; the line says what it is and why it was taken.
     """
 
     name: str
@@ -59,13 +53,8 @@ class Checkpoint:
 def checkpoint(name: str = "MathBERT", revision: str = REVISION, *, log: bool = True) -> Checkpoint:
     """The checkpoint of that name from the hub or its cache; else MiniLM, which pip delivers.
 
-    Parameters
-    ----------
-    name : {"MathBERT", "BERTweet"}
-    revision : str
-        Branch, tag or commit on the hub. The commit that it stood for is in the line.
-    log : bool
-        Whether to log in one line which of them was taken.
+    ``"MathBERT"`` or ``"BERTweet"``, at a branch, tag or commit of the hub; the commit that it
+    stood for is in the line, which is logged with ``log``.
 
     Raises
     ------
@@ -107,16 +96,9 @@ def checkpoint(name: str = "MathBERT", revision: str = REVISION, *, log: bool = 
 def minilm() -> Path:
     """The folder of all-MiniLM-L6-v2: a BERT of 6 layers and width 384, Apache-2.0.
 
-    It was distilled from a larger BERT and tuned to tell which sentences mean the same.
-
-    Wang et al. (2020), MiniLM; Reimers and Gurevych (2019), Sentence-BERT.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the package is not installed.
-    RuntimeError
-        If its weights are not those that the book was made with.
+    It was distilled from a larger BERT (Wang et al., 2020, MiniLM) and tuned to tell which
+    sentences mean the same (Reimers and Gurevych, 2019, Sentence-BERT). Raises as
+    :func:`checkpoint`.
     """
     package = importlib.util.find_spec(_PACKAGE)
     if package is None:

@@ -76,8 +76,7 @@ def fine_tune_side_by_side(
     ----------
     models : sequence of BertForSentenceClassification
         ``K`` of one shape, without dropout; not changed.
-    inputs : Tensor of int64, shape (n, T)
-    labels : Tensor of int64, shape (n,)
+    inputs, labels : Tensor of int64, shapes (n, T) and (n,)
     batches : Tensor of int64, shape (steps, K, B)
         Rows of the inputs, for each step and model.
 

@@ -161,14 +161,9 @@ def read_sentences(path: str | Path) -> pd.DataFrame:
 
 
 class Fold(NamedTuple):
-    """A fifth of the sentences to evaluate on, and the others.
+    """A fifth of :func:`verbal_arithmetic` to evaluate on, 160 rows, and the other 640 to train on.
 
-    Attributes
-    ----------
-    training, evaluation : DataFrame
-        640 and 160 rows of :func:`verbal_arithmetic`.
-    pairs : frozenset of (int, int)
-        The numbers of the evaluation's "minus" sentences, the smaller first.
+    ``pairs`` are the numbers of the evaluation's "minus" sentences, the smaller first.
     """
 
     training: pd.DataFrame

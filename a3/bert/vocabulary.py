@@ -14,12 +14,7 @@ PAD, CLS, SEP, MASK = range(len(SPECIAL))
 
 
 class Vocabulary:
-    """Words and their numbers, the special ones first.
-
-    Parameters
-    ----------
-    words : iterable of str
-        Each counts once; their numbers are in alphabetical order.
+    """Words and their numbers in alphabetical order, after the special ones.
 
     Raises
     ------
@@ -62,16 +57,8 @@ class Vocabulary:
     ) -> dict[str, Tensor]:
         """Sentences as a BERT reads them, ``[CLS] words [SEP]``, padded to the longest.
 
-        Parameters
-        ----------
-        sentences : sequence of str
-        padding, return_tensors
-            As transformers' tokenizers are called: only these values.
-
-        Returns
-        -------
-        dict
-            ``input_ids`` and ``attention_mask``, int64 of shape (B, T).
+        It is called as transformers' tokenizers are, with these values only, and gives
+        ``input_ids`` and ``attention_mask``, int64 of shape (B, T).
 
         Raises
         ------

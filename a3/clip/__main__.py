@@ -49,17 +49,9 @@ def rank_images(
 def contact_sheet(
     ranking: Sequence[tuple[Path, float]], file: str | Path, columns: int = 4
 ) -> None:
-    """Draw images in rows, each with its rank, similarity and name, as a PNG file.
+    """Draw ranked images in rows, each with its rank, similarity and name, as a PNG file.
 
-    Parameters
-    ----------
-    ranking : sequence of (Path, float)
-        As :func:`rank_images` gives it, as much of it as is to be shown.
-
-    Raises
-    ------
-    ValueError
-        If there is nothing to show.
+    With nothing to show it is a ``ValueError``.
     """
     if not ranking:
         raise ValueError("expected images to show, got none")
@@ -77,18 +69,7 @@ def contact_sheet(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        In place of those that the programme was started with.
-
-    Returns
-    -------
-    int
-        0, or 2 if nothing could be ranked; the reason is on standard error.
-    """
+    """Run the command line. 2 says that nothing could be ranked; why is on standard error."""
     parser = argparse.ArgumentParser(prog="python -m a3.clip", description=__doc__)
     parser.add_argument("caption")
     parser.add_argument("--images", required=True, metavar="FOLDER")

@@ -41,17 +41,8 @@ def augment(
 ) -> Tensor:
     """Each image turned, stretched, mirrored, shifted, recoloured and outlined at random.
 
-    Parameters
-    ----------
-    images : Tensor, shape (n, 3, h, w)
-        Values from 0 to 1. What comes in from outside is white.
-    size : int, optional
-        Pixels a side of the result; as large as the image if it is not given.
-
-    Returns
-    -------
-    Tensor, shape (n, 3, size, size)
-        Values from 0 to 1.
+    Images are (n, 3, h, w), with values from 0 to 1; of the result ``size`` is the side, in pixels,
+    if it is given. What comes in from outside is white.
     """
     a, n = augmentation or Augmentation(), len(images)
     height, width = (size, size) if size else images.shape[2:]
@@ -110,15 +101,10 @@ def on_white(image: Image.Image) -> Image.Image:
 
 
 def trimmed(image: Image.Image) -> Image.Image:
-    """A drawing on white as large as it can be: in the middle of a square, with a narrow margin.
+    """A drawing, RGB on white, as large as it can be: in the middle of a square, with a margin.
 
     An image that is not white all around, such as a photograph, stays as it is, and so does one
     that is white all over.
-
-    Parameters
-    ----------
-    image : PIL.Image.Image
-        RGB.
     """
     drawn = (np.asarray(image) < _NEARLY_WHITE).any(axis=2)  # (h, w)
     rows, columns = (np.flatnonzero(drawn.any(axis=axis)) for axis in (1, 0))
@@ -134,18 +120,7 @@ def trimmed(image: Image.Image) -> Image.Image:
 
 
 def trimmed_to(size: int, images: Tensor) -> Tensor:
-    """Many drawings, each as :func:`trimmed` gives it, at one size.
-
-    Parameters
-    ----------
-    size : int
-        Pixels a side.
-    images : Tensor, uint8, shape (n, 3, h, w)
-
-    Returns
-    -------
-    Tensor, uint8, shape (n, 3, size, size)
-    """
+    """Drawings, uint8 (n, 3, h, w), each as :func:`trimmed` gives it, at one size in pixels."""
     resized = (
         trimmed(Image.fromarray(image.permute(1, 2, 0).numpy())).resize((size, size))
         for image in images

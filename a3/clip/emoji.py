@@ -77,16 +77,10 @@ class Emoji:
 
 
 def load_emoji(size: int = 64, *, progress: bool = True) -> Emoji:
-    """All emoji that both artists have drawn, without the variants of skin tone.
+    """All emoji that both artists have drawn, without the variants of skin tone; ``size`` is in
+    pixels.
 
     The images are drawn once and kept in the folder of :func:`a3.lab.environment.cache_folder`.
-
-    Parameters
-    ----------
-    size : int
-        Pixels a side.
-    progress : bool
-        Whether to show a bar while drawing.
 
     Raises
     ------

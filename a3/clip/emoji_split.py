@@ -49,11 +49,6 @@ def split(emoji: Emoji, seed: int = 0) -> Split:
     each drawn by itself, is seen in the first artist's hand only and looked for in the second's,
     so that a drawing's style neither helps nor misleads. The shares are the same among flags,
     people and all the rest.
-
-    Parameters
-    ----------
-    seed : int
-        Draws the kinds and the concepts.
     """
     generator = torch.Generator().manual_seed(seed)
     strata, groups = stratum(emoji), kinds(emoji)
@@ -72,11 +67,6 @@ def validation_split(emoji: Emoji, seed: int = 0) -> Split:
 
     What tests is taken from the concepts that :func:`split` trains in both hands; what it holds
     out stays held out, and what it shows in one hand is shown in that hand alone.
-
-    Parameters
-    ----------
-    seed : int
-        Of the split for testing.
     """
     generator = torch.Generator().manual_seed(1_000 + seed)
     strata, groups = stratum(emoji), kinds(emoji)
@@ -97,14 +87,10 @@ def stratum(emoji: Emoji) -> Tensor:
 
 
 def kinds(emoji: Emoji) -> Tensor:
-    """A number for each concept, the same for variants of one thing.
+    """A number for each concept, the same for variants of one thing: long, (N,).
 
     Variants differ in words of gender, age, colour, direction or size only, or are of one family,
     clock or moon, or look the same in either artist's hand, as some countries' flags do.
-
-    Returns
-    -------
-    Tensor, long, shape (N,)
     """
     number = len(emoji.concepts)
     _, names = np.unique([_thing(concept) for concept in emoji.concepts], return_inverse=True)

@@ -30,19 +30,16 @@ def evaluate(
     Parameters
     ----------
     clips : sequence of Clip
-        Trained alike, with a seed each. A concept counts by its mean over them, and intervals are
-        for so many concepts: seeds are not further trials.
-    split : Split
-        That they were trained with.
+        Trained alike on this split, with a seed each. A concept counts by its mean over them, and
+        intervals are for so many concepts: seeds are not further trials.
     captions : {"description", "name"}
         As its caption what is known of a concept, or its name alone.
 
     Returns
     -------
     DataFrame
-        A row for each ``task``, ``of`` ("things", "people", "flags" or "all") and ``k``, with
-        ``value``, ``low``, ``high``, ``n`` and ``chance`` as :class:`a3.lab.intervals.Share` has
-        them, and ``seeds``, the value of each seed.
+        A row for each ``task``, ``of`` ("things", "people", "flags" or "all") and ``k``, with the
+        fields of :class:`a3.lab.intervals.Share` and ``seeds``, the value of each seed.
 
     Raises
     ------

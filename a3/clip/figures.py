@@ -19,14 +19,9 @@ __all__ = ["preprocessed", "similarity_matrix", "top_five"]
 
 
 def preprocessed(image: Image.Image, pixels: Tensor, what: str) -> Figure:
-    """An image, and beside it the square of numbers that a tower gets, drawn from 0 to 1.
+    """An image of ``what``, and beside it the square of numbers that a tower gets, from 0 to 1.
 
-    Parameters
-    ----------
-    pixels : Tensor, shape (3, size, size)
-        What ``preprocess`` of a :class:`a3.clip.model.Clip` makes of it.
-    what : str
-        What the image shows.
+    ``pixels``, (3, size, size), are what a :class:`a3.clip.model.Clip` makes of it.
     """
     square = ((pixels - pixels.amin()) / (pixels.amax() - pixels.amin())).permute(1, 2, 0)
     figure, axes = figures.subplots(
@@ -45,13 +40,7 @@ def preprocessed(image: Image.Image, pixels: Tensor, what: str) -> Figure:
 def similarity_matrix(similarity: Tensor, images: Sequence[Any], captions: Sequence[str]) -> Figure:
     """Images over the columns, captions beside the rows, a frame on each row's best.
 
-    Parameters
-    ----------
-    similarity : Tensor, shape (n, n)
-        Of each caption with each image.
-    images : sequence of n images
-        As matplotlib shows them.
-    captions : sequence of n str
+    ``similarity``, (n, n), is of each caption with each image; images are as matplotlib shows them.
     """
     n, right = len(captions), int((similarity.argmax(1) == torch.arange(len(captions))).sum())
     figure, ax = figures.subplots(
@@ -89,15 +78,12 @@ def top_five(
 
     Parameters
     ----------
-    images : 8 images
-        As :meth:`a3.clip.model.Clip.encode_image` takes them.
-    shown : sequence of 8 images
-        The same as matplotlib shows them.
+    images, shown : 8 images
+        As :meth:`a3.clip.model.Clip.encode_image` takes them, and as matplotlib shows them.
     weights : Tensor, shape (m, d)
         Of :func:`a3.clip.contrastive.zero_shot_weights`.
-    classes : sequence of m str
-    truth : sequence of 8 str
-        The right class of each.
+    classes, truth : sequence of m and of 8 str
+        All classes, and the right one of each image.
 
     Returns
     -------

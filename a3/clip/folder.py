@@ -30,16 +30,9 @@ _BATCH = 32
 
 
 class Folder(NamedTuple):
-    """What was read of a folder.
+    """What was read of a folder: paths of n images, and their features, (n, d), of length 1.
 
-    Attributes
-    ----------
-    paths : list of Path
-        Of the n images.
-    features : Tensor, shape (n, d)
-        Of length 1, in the same order.
-    refused : dict of Path to str
-        Files that are no use, and why.
+    ``refused`` says which files are no use, and why.
     """
 
     paths: list[Path]

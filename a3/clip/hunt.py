@@ -30,7 +30,6 @@ class Try(NamedTuple):
 
     Attributes
     ----------
-    caption : str
     rank : int
         Of the target among the gallery; 1 is found.
     lead : float
@@ -46,20 +45,14 @@ class Try(NamedTuple):
 
 
 class Hunt:
-    """A gallery, a target in it, and all that has been tried.
+    """A gallery, a target in it, and a log of every caption tried, in order.
 
     Parameters
     ----------
-    clip : Clip
     gallery : Tensor, shape (n, d)
         Features of n images, two or more, as :meth:`a3.clip.model.Clip.encode_image` gives them.
     target : int
         Which of them to find.
-
-    Attributes
-    ----------
-    log : list of Try
-        Every caption tried, in order.
 
     Raises
     ------

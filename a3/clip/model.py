@@ -32,14 +32,11 @@ class Clip:
         Such as ``"ViT-B-32 (openai)"``.
     model : nn.Module
         open_clip's, in evaluation mode.
-    preprocess : callable
-        From an RGB image to a Tensor of shape (3, size, size).
-    tokenize : callable
-        From captions to rows of token numbers; it refuses or warns, see :meth:`encode_text`.
-    image_size : int
-        Pixels a side.
-    context : int
-        Tokens of a caption, start and end included.
+    preprocess, tokenize : callable
+        From an RGB image to a Tensor of shape (3, size, size), and from captions to rows of token
+        numbers; the latter refuses or warns, see :meth:`encode_text`.
+    image_size, context : int
+        Pixels a side, and tokens of a caption, start and end included.
     """
 
     name: str

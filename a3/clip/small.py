@@ -99,14 +99,9 @@ def build(settings: SmallClip, vocabulary: Vocabulary) -> nn.Module:
 
 
 def give_word_vectors(model: nn.Module, vocabulary: Vocabulary) -> None:
-    """Make each token's embedding what a language model makes of it, for good.
+    """Make each token's embedding what a language model makes of it, for good; changes ``model``.
 
     So a word has a place beside its like before any drawing comes with it.
-
-    Parameters
-    ----------
-    model : nn.Module
-        As :func:`build` gives it; changed in place.
     """
     embedding = model.token_embedding.weight  # the first two and the last are no words
     with torch.no_grad():

@@ -24,14 +24,7 @@ class Vocabulary:
     """CLIP's byte-pair tokens, renumbered so that a small model has no more than it meets.
 
     0 pads, 1 starts a caption, and the largest number ends it: CLIP takes a caption's feature at
-    its largest number.
-
-    Parameters
-    ----------
-    tokens : iterable of int
-        The numbers that CLIP's tokenizer gives the tokens in use.
-    context : int
-        Length of a row, its start and end included.
+    its largest number. Rows have the length ``context``, start and end included.
 
     Raises
     ------
@@ -60,17 +53,7 @@ class Vocabulary:
         return [_tokenizer().decode([token]).strip() for token in self.tokens]
 
     def __call__(self, captions: Sequence[str], quiet: bool = False) -> Tensor:
-        """Rows of numbers; a caption that is too long loses its end.
-
-        Parameters
-        ----------
-        captions : sequence of str
-        quiet : bool
-            Whether to warn of nothing.
-
-        Returns
-        -------
-        Tensor, long, shape (n, context)
+        """Rows of numbers, (n, context), long; a caption that is too long loses its end.
 
         Raises
         ------
@@ -80,7 +63,8 @@ class Vocabulary:
         Warns
         -----
         UserWarning
-            If a caption is cut, or has words that are not in the vocabulary: they are left out.
+            Unless ``quiet``, if a caption is cut, or has words that are not in the vocabulary: they
+            are left out.
         """
         check_captions(captions)
         rows, cut, unknown = [], [], []
@@ -139,16 +123,9 @@ def word_vectors(words: Sequence[str], dimensions: int) -> Tensor:
     """What MiniLM makes of each word by itself, in as few dimensions as are asked for.
 
     A word's vector is the mean of the model's last layer over the word's tokens. Of the vectors of
-    all words the mean is taken away, and the largest principal components are kept.
-
-    Frome et al. (2013): vectors of words let a model name what it has not seen.
-
-    Parameters
-    ----------
-    words : sequence of str
-        Two at least.
-    dimensions : int
-        At most 384, and at most as many as there are words.
+    all words the mean is taken away, and the largest principal components are kept: at most 384,
+    and no more than words. Frome et al. (2013): vectors of words let a model name what it has not
+    seen.
 
     Returns
     -------

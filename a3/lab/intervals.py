@@ -23,18 +23,10 @@ def check_options(bootstrap: int, level: float) -> None:
 def resampling_counts(
     runs: int, number: int, seed: int, group: np.ndarray | None = None
 ) -> np.ndarray:
-    """How often each run is drawn, with replacement, in each resample.
+    """How often each run is drawn, with replacement, in each resample: (number, runs).
 
-    Parameters
-    ----------
-    number : int
-        Resamples to draw.
-    group : array, shape (runs,), optional
-        Runs of one group, such as one seed, are drawn together: their errors may be related.
-
-    Returns
-    -------
-    array of float, shape (number, runs)
+    Runs of one ``group``, (runs,), such as one seed, are drawn together: their errors may be
+    related.
 
     Raises
     ------
@@ -60,7 +52,7 @@ def interval(
     freedom: float = math.inf,
     groups: int = 0,
 ) -> np.ndarray:
-    r"""Lower and upper ends of intervals, from what resamples gave.
+    r"""Lower and upper ends of intervals, (2, ...), from what resamples gave; NaN without any.
 
     Resampled runs: percentiles. The plain ones are those of a normal distribution at plus and
     minus 1.96, for 95 %; few residuals need Student's t instead, so percentiles further out.
@@ -78,17 +70,10 @@ def interval(
         A value from each resample; NaN where the fit failed, which is passed over.
     estimate : array, shape (...)
         From all runs.
-    level : float
-        Such as 0.95.
     freedom : float
         Degrees of freedom that the residuals of resampled runs have.
     groups : int
         Number of groups, if groups were resampled.
-
-    Returns
-    -------
-    array, shape (2, ...)
-        Low and high ends. NaN where there is no sample.
     """
     some = np.isfinite(samples).any(axis=0)
     if not some.any():
@@ -122,17 +107,7 @@ def student(n: int, level: float = 0.95) -> float:
 
 
 class Share(NamedTuple):
-    """A share of n trials with its interval.
-
-    Attributes
-    ----------
-    value, low, high : float
-        The share, and the ends of its interval.
-    n : int
-        Trials.
-    chance : float
-        What guessing would reach.
-    """
+    """A share of n trials, the ends of its interval, and ``chance``, what guessing would reach."""
 
     value: float
     low: float

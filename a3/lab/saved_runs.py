@@ -31,14 +31,9 @@ class CheckpointError(RuntimeError):
 
 
 class SavedRun:
-    """Where a run keeps what it has reached.
+    """Where a run keeps what it has reached; without a path nothing is kept.
 
-    Parameters
-    ----------
-    path : path-like, optional
-        Without one nothing is kept.
-    identity : dict or list
-        Plain values that tell this run from others.
+    ``identity`` is plain values that tell this run from others.
     """
 
     def __init__(self, path: str | Path | None, identity: dict | list):
@@ -80,13 +75,7 @@ class SavedRun:
 
 
 def state_of(**parts: Any) -> dict[str, Any]:
-    """What a checkpoint holds of the parts of a run, for :func:`restore`.
-
-    Parameters
-    ----------
-    **parts
-        Modules, optimizers, generators, tensors; lists and dicts of them.
-    """
+    """What a checkpoint holds of modules, optimizers, generators, tensors; see :func:`restore`."""
     return {name: _state(part) for name, part in parts.items()}
 
 

@@ -33,15 +33,8 @@ def call_in_processes(
 ) -> Iterator[tuple[int, Any, str]]:
     """Call ``function`` with each of ``arguments``, in their order; give what comes as it comes.
 
-    A call whose process is killed is made once more, after the others.
-
-    Parameters
-    ----------
-    arguments : sequence of tuple
-    processes : int
-        How many at a time.
-    until : float, optional
-        Of :func:`time.time`. Then the processes are killed and no more comes.
+    A call whose process is killed is made once more, after the others. At a :func:`time.time` of
+    ``until`` the processes, so many at a time, are killed and no more comes.
 
     Yields
     ------

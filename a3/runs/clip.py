@@ -54,12 +54,7 @@ ABLATIONS = {
 def load_model(name: str = "ViT-B-32", pretrained: str = "openai") -> Clip:
     """A pretrained CLIP from the cache or the hub; where there is neither, the small one.
 
-    Parameters
-    ----------
-    name : str
-        A model of open_clip, or ``"small"`` for the book's own.
-    pretrained : str
-        The tag of its weights.
+    ``"small"`` names the book's own; others as for :func:`a3.clip.model.pretrained_clip`.
 
     Raises
     ------

@@ -45,18 +45,10 @@ RECIPES = {
 
 @dataclass(frozen=True)
 class FineTuned:
-    """What came out of one run.
+    """What came out of one run: its arm, its seed, which draws everything, and its progress.
 
-    Attributes
-    ----------
-    arm : str
-    seed : int
-        Of the split, the new weights, the order of the batches and dropout.
-    progress : Progress
-    logits : Tensor, shape (800, 3)
-        Of every sentence, in the order of :func:`a3.bert.verbal_arithmetic.verbal_arithmetic`.
-    longer : Tensor, shape (900, 3)
-        Of :func:`longer_sentences`.
+    ``logits``, (800, 3), are of every sentence in the order of
+    :func:`a3.bert.verbal_arithmetic.verbal_arithmetic`; ``longer``, (900, 3), of the longer ones.
     """
 
     arm: str
@@ -71,18 +63,7 @@ class FineTuned:
 
 
 def fine_tuned(name: str) -> dict[str, list[FineTuned]]:
-    """The runs of an experiment by their arms; what was run before is kept.
-
-    Parameters
-    ----------
-    name : str
-        In :data:`EXPERIMENTS`.
-
-    Returns
-    -------
-    dict
-        Each arm to its runs, in the order of their seeds.
-    """
+    """The runs of an experiment by arm, in the order of seeds; what was run before is kept."""
     experiment = EXPERIMENTS[name]
     runs: dict[str, list[FineTuned]] = {}
     for setting, result in zip(experiment.settings, experiment.results(), strict=True):
@@ -136,19 +117,10 @@ def run_arm(weights: Path, arm: str, settings: FineTuning) -> dict[str, Any]:
 
 
 def frozen_random(weights: Path, seed: int) -> dict[str, Any]:
-    """Logits of a linear layer on the mean over the tokens of a random encoder.
+    """``logits``, of all 800 sentences, of a linear layer on means over a random encoder's tokens.
 
-    Parameters
-    ----------
-    weights : Path
-        In the folder of a checkpoint, whose architecture and tokenizer are taken.
-    seed : int
-        Of the split, the encoder and the layer.
-
-    Returns
-    -------
-    dict
-        ``logits`` of all 800 sentences.
+    The encoder has the architecture and tokenizer of the checkpoint in whose folder ``weights``
+    are; the seed draws it, the split and the layer.
     """
     model, tokenizer = load_classifier(Path(weights).parent, seed=seed, pretrained=False)
     every = encode(tokenizer, verbal_arithmetic())

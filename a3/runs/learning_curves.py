@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from sklearn.metrics import f1_score
@@ -38,25 +39,24 @@ def learning_curves() -> pd.DataFrame:
     experiment = EXPERIMENTS["learning curves"]
     table = []
     for run, result in zip(experiment.settings, experiment.results(), strict=True):
-        evaluation = fold(run["seed"]).evaluation
-        rows, labels = [*evaluation.index], evaluation["label"].to_numpy()
-        minus = evaluation.index >= 400
-        for draw, sizes in enumerate(result["predictions"][..., rows].numpy()):
+        evaluation, of = fold(run["seed"]).evaluation, {k: run[k] for k in ("corpus", "seed")}
+        for draw, sizes in enumerate(result["predictions"][..., [*evaluation.index]].numpy()):
             for size, predicted in zip(SIZES, sizes, strict=True):
-                right = predicted == labels
-                table.append(
-                    {
-                        "corpus": run["corpus"],
-                        "seed": run["seed"],
-                        "draw": draw,
-                        "sentences": size,
-                        "accuracy": right.mean(),
-                        "macro_f1": f1_score(labels, predicted, average="macro", zero_division=0),
-                        "minus_accuracy": right[minus].mean(),
-                        "majority": (labels == 2).mean(),
-                    }
-                )
+                row = {**of, "draw": draw, "sentences": size}
+                table.append(row | _measures(evaluation, predicted))
     return pd.DataFrame(table)
+
+
+def _measures(evaluation: pd.DataFrame, predicted: np.ndarray) -> dict[str, float]:
+    """How good the labels predicted for the sentences of a fold are."""
+    labels = evaluation["label"].to_numpy()
+    right = predicted == labels
+    return {
+        "accuracy": right.mean(),
+        "macro_f1": f1_score(labels, predicted, average="macro", zero_division=0),
+        "minus_accuracy": right[evaluation.index >= 400].mean(),
+        "majority": (labels == 2).mean(),
+    }
 
 
 def summary(
@@ -69,8 +69,6 @@ def summary(
 
     Parameters
     ----------
-    curves : DataFrame
-        As :func:`learning_curves` returns it.
     measure : str
         The column to average.
     against : str, optional
@@ -105,23 +103,16 @@ def checkpoint_curves(
     sizes: Sequence[int] = SIZES,
     settings: FineTuning | None = None,
 ) -> pd.DataFrame:
-    """How well checkpoints do after fine-tuning; what was trained before is kept.
+    """As :func:`learning_curves`, of checkpoints and of one draw a seed; what was trained is kept.
 
     Parameters
     ----------
     weights : mapping of str to Path
         What each checkpoint is called to the file of weights in its folder.
-    seeds : sequence of int
-        Each evaluates on the :func:`a3.bert.verbal_arithmetic.fold` of its number.
-    sizes : sequence of int
-        Numbers of sentences to fine-tune on.
+    seeds, sizes : sequence of int
+        Folds, :func:`a3.bert.verbal_arithmetic.fold`, and numbers of sentences to fine-tune on.
     settings : FineTuning, optional
         Its seed and epochs are not used.
-
-    Returns
-    -------
-    DataFrame
-        The columns of :func:`a3.runs.learning_curves.learning_curves`, of one draw a seed.
     """
     settings = settings or FineTuning(batch_size=16)
     runs = [
@@ -133,21 +124,9 @@ def checkpoint_curves(
     names = [name for name in weights for _ in range(len(seeds) * len(sizes))]
     table = []
     for name, run, result in zip(names, runs, run_all(fine_tune_checkpoint, runs), strict=True):
+        row = {"corpus": name, "seed": run["seed"], "draw": 0, "sentences": run["size"]}
         evaluation = fold(run["seed"]).evaluation
-        labels, predicted = evaluation["label"].to_numpy(), result["predictions"].numpy()
-        right = predicted == labels
-        table.append(
-            {
-                "corpus": name,
-                "seed": run["seed"],
-                "draw": 0,
-                "sentences": run["size"],
-                "accuracy": right.mean(),
-                "macro_f1": f1_score(labels, predicted, average="macro", zero_division=0),
-                "minus_accuracy": right[evaluation.index >= 400].mean(),
-                "majority": (labels == 2).mean(),
-            }
-        )
+        table.append(row | _measures(evaluation, result["predictions"].numpy()))
     return pd.DataFrame(table)
 
 

@@ -38,16 +38,11 @@ TOKENS = 200_000
 
 
 def corpus_text(corpus: str, seed: int, tokens: int = TOKENS) -> list[list[str]]:
-    """The text of a corpus that models of one seed are pretrained on.
+    """The text of a corpus that models of one seed, which is also the fold left out, are pretrained
+    on.
 
     The mathematical text names no pair of numbers that a "minus" sentence of the fold ``seed``
     compares, except where it counts, and no text has a sentence of that fold.
-
-    Parameters
-    ----------
-    corpus : {"mathematics", "scrambled", "prose"}
-    seed : int
-        Of the text; also the fold it leaves out.
 
     Raises
     ------
@@ -75,21 +70,10 @@ def pretrain_on(
     tokens: int = TOKENS,
     checkpoint: Path | None = None,
 ) -> dict[str, Any]:
-    """Pretrain a model of one seed on one corpus.
+    """Pretrain a model of one seed on the :func:`corpus_text` of one corpus.
 
-    Parameters
-    ----------
-    corpus, seed, tokens
-        As for :func:`corpus_text`; the seed also draws the weights and the masks.
-    settings : Pretraining, optional
-        Its own seed is not used.
-    checkpoint : path-like, optional
-        As for :func:`a3.bert.masked_language.pretrain`.
-
-    Returns
-    -------
-    dict
-        As :func:`a3.bert.masked_language.pretrain`.
+    The seed also draws the weights and the masks; that of the settings is not used. Results are
+    those of :func:`a3.bert.masked_language.pretrain`.
     """
     settings = replace(settings or Pretraining(), seed=seed)
     text = corpus_text(corpus, seed, tokens)
@@ -105,12 +89,8 @@ def fine_tune_on(
 ) -> dict[str, Any]:
     """Fine-tune what was pretrained on one corpus, for every number of sentences side by side.
 
-    Parameters
-    ----------
-    corpus : {"mathematics", "scrambled", "prose", "none"}
-        ``"none"`` starts from weights drawn at random.
-    seed : int
-        Of the pretrained model; also the fold it is evaluated on.
+    The corpus ``"none"`` starts from weights drawn at random. The seed is the pretrained model's,
+    and the fold it is evaluated on.
 
     Returns
     -------
@@ -152,16 +132,9 @@ def fine_tune_on(
 
 
 def comparisons(weights: dict[str, Tensor], seed: int) -> pd.DataFrame:
-    """What a pretrained model says of two numbers before it is fine-tuned.
+    """What a model pretrained with a seed says of two numbers before it is fine-tuned.
 
     In "a is [MASK] than b" it has to find "less" more likely than "more", or the other way round.
-
-    Parameters
-    ----------
-    weights : dict of str to Tensor
-        As :func:`pretrain_on` gives them.
-    seed : int
-        That they were pretrained with.
 
     Returns
     -------

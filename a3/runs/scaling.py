@@ -32,10 +32,7 @@ def settings(
 ) -> list[dict[str, Any]]:
     """Arguments of ``train_to_budget`` for every width with every seed to one budget.
 
-    Returns
-    -------
-    list of dict
-        The longest run first. Narrow models have all their seeds in one.
+    The longest run is first. Narrow models have all their seeds in one.
     """
     common = dict(budget=budget, learning_rate=learning_rate, decay=decay, words=words)
     return [

@@ -48,15 +48,7 @@ class NoPositions(nn.Module):
 
 
 class LearnedPositions(nn.Module):
-    """A one-hot code of the position times a learned matrix, added to a sequence of vectors.
-
-    Parameters
-    ----------
-    hidden : int
-        Width ``H``.
-    max_length : int
-        Rows of the matrix.
-    """
+    """A one-hot code of the position times a learned matrix, added to a sequence of vectors."""
 
     def __init__(self, hidden: int, max_length: int):
         super().__init__()
@@ -72,12 +64,8 @@ def by_length(
 ) -> dict[str, list[float]]:
     """Train on short words; share of held-out words translated exactly, at each of ``LENGTHS``.
 
-    Parameters
-    ----------
-    kind : {"sinusoidal", "one-hot", "none"}
-        Of positions.
-    every : int
-        Take every so many of the words.
+    Positions are of a ``kind``: "sinusoidal", "one-hot" or "none". Of the words one in ``every`` is
+    taken.
     """
     training, held_out = WordPairs(large_words()[::every]).split(seed=hyperparameters.seed)
     fold = [pair for pair in training.pairs if len(pair[0]) <= LONGEST]

@@ -64,15 +64,9 @@ _ARCHITECTURES = {"encoder-decoder": EncoderDecoder, "decoder-only": DecoderOnly
 
 
 class TranslatorRun(NamedTuple):
-    """What came out of one training run.
+    """What came out of one training run: the model has the weights that validated best.
 
-    Attributes
-    ----------
-    model : EncoderDecoder or DecoderOnlyTransformer
-        With the weights that validated best.
-    history : History
-    accuracy : float
-        Share of held-out words translated without a single wrong letter.
+    ``accuracy`` is the share of held-out words translated without a single wrong letter.
     """
 
     model: EncoderDecoder | DecoderOnlyTransformer
@@ -86,13 +80,7 @@ def four_runs() -> dict[tuple[str, int], list[TranslatorRun]]:
 
 
 def one_or_two_stacks() -> dict[str, list[TranslatorRun]]:
-    """The decoder-only run of the handouts and its match with two stacks, several seeds each.
-
-    Returns
-    -------
-    dict
-        ``"one stack"`` and ``"two stacks"`` to their runs.
-    """
+    """The decoder-only run of the handouts and its match with two stacks, several seeds each."""
     runs = translators(EXPERIMENTS["one or two stacks"].settings)
     return dict(zip(("one stack", "two stacks"), runs.values(), strict=True))
 
@@ -105,15 +93,8 @@ def tuned_runs() -> dict[tuple[str, int], list[TranslatorRun]]:
 def translators(settings: Iterable[dict[str, Any]]) -> dict[tuple[str, int], list[TranslatorRun]]:
     """Train a translator with each of ``settings``; what was trained before is not trained again.
 
-    Parameters
-    ----------
-    settings : iterable of dict
-        Arguments of :func:`train_translator`, the longest runs first.
-
-    Returns
-    -------
-    dict
-        (word list, width) to its runs, in the order of ``settings``.
+    ``settings`` are arguments of :func:`train_translator`, the longest runs first; the result maps
+    (word list, width) to its runs, in their order.
     """
     settings = list(settings)
     runs: dict[tuple[str, int], list[TranslatorRun]] = {}
@@ -136,13 +117,11 @@ def train_translator(
 ) -> dict[str, Any]:
     """Train a transformer on four fifths of a word list and try it on the rest.
 
+    The seed of the hyperparameters draws the split, the initial weights and the order of batches.
+
     Parameters
     ----------
     words : {"small", "large"}
-        The list; its split, the initial weights and the order of the batches are
-        all drawn with ``hyperparameters.seed``.
-    hidden, layers : int
-        As for :class:`a3.translation.encoder_decoder.EncoderDecoder`.
     architecture : {"encoder-decoder", "decoder-only"}
     checkpoint : path-like, optional
         As for :func:`a3.translation.training.train`.
@@ -150,8 +129,8 @@ def train_translator(
     Returns
     -------
     dict
-        ``weights`` that validated best, ``history`` as a dict, and ``accuracy``, the
-        share of held-out words translated exactly.
+        ``weights`` that validated best, ``history`` as a dict, and ``accuracy``, the share of
+        held-out words translated exactly.
 
     Raises
     ------

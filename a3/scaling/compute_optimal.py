@@ -32,18 +32,11 @@ class ComputeOptimal:
 def compute_optimal(
     fit: IsoFLOPFit | ParametricFit, flops: float | Sequence[float], *, per_token: float = 6.0
 ) -> ComputeOptimal:
-    r"""The size and the number of tokens at which a budget buys the least loss.
+    """The size and the number of tokens at which a budget, in FLOPs, buys the least loss.
 
     Equation :eq:`optimal-split` of the book; Eq. (4) of Hoffmann et al. (2022); question 2.3-3
-    (2023).
-
-    Parameters
-    ----------
-    flops : float or sequence of float
-        Budget C in FLOPs.
-    per_token : float
-        FLOPs for each parameter and token, :math:`C = 6ND` by default. For parametric fits only:
-        the others have seen the compute of their runs.
+    (2023). ``per_token`` is FLOPs for each parameter and token, :math:`C = 6ND` by default, for
+    parametric fits only: the others have seen the compute of their runs.
 
     Raises
     ------

@@ -22,10 +22,7 @@ __all__ = ["isoflop_profiles", "optimal_lines", "predicted_losses", "write"]
 def isoflop_profiles(fit: IsoFLOPFit) -> Figure:
     """Losses against size, a parabola a budget, with a star at each optimum.
 
-    Returns
-    -------
-    Figure
-        Budgets that the fit left out have hollow points and no star.
+    Budgets that the fit left out have hollow points and no star.
     """
     table = fit.budgets
     known = table["params"].notna()
@@ -61,10 +58,7 @@ def isoflop_profiles(fit: IsoFLOPFit) -> Figure:
 def optimal_lines(fit: IsoFLOPFit | ParametricFit) -> Figure:
     """Best size and best number of tokens against compute, with bands.
 
-    Returns
-    -------
-    Figure
-        An IsoFLOP fit's optima are drawn with their intervals.
+    An IsoFLOP fit's optima are drawn with their intervals.
     """
     isoflop = isinstance(fit, IsoFLOPFit)
     seen = fit.budgets["flops"] if isoflop else 6 * fit.runs["params"] * fit.runs["tokens"]
@@ -119,17 +113,8 @@ def predicted_losses(fit: ParametricFit) -> Figure:
 def write(fits: Iterable[IsoFLOPFit | ParametricFit], folder: str | Path) -> list[Path]:
     """Draw fits and save their figures as PNG for light pages; no file is ever half written.
 
-    Parameters
-    ----------
-    fits : iterable of IsoFLOPFit and ParametricFit
-    folder : path-like
-        It is made if it does not exist.
-
-    Returns
-    -------
-    list of Path
-        ``isoflop_profiles.png`` and ``isoflop_lines.png``, ``parametric_fit.png`` and
-        ``parametric_lines.png``.
+    ``isoflop_profiles.png`` and ``isoflop_lines.png``, ``parametric_fit.png`` and
+    ``parametric_lines.png``, in a folder that is made if it does not exist.
     """
     folder, paths = Path(folder), []
     for fit in fits:

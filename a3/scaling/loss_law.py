@@ -87,23 +87,17 @@ def fit_laws(
     easing: tuple[float, ...] = (100, 30, 10, 3),
     iterations: int = 300,
 ) -> tuple[Tensor, Tensor]:
-    """Laws of the least objective near given ones, each with weights of its own or all with one.
+    """Laws, (p, 5), of the least objective near given ones, with weights of their own or shared.
+
+    Arguments are those of :func:`huber_objective`, whose values come with the laws.
 
     Parameters
     ----------
-    start : Tensor, shape (p, 5)
-    n, d, y, weights, delta
-        As for :func:`huber_objective`.
     easing : tuple of float
         A small delta makes valleys with steep walls, so it is lowered in steps: these multiples
         of it come first, for a few steps each.
     iterations : int
         At most as many steps with delta itself.
-
-    Returns
-    -------
-    law : Tensor, shape (p, 5)
-    value : Tensor, shape (p,)
     """
     found, values = [], []
     size = max(1, 50_000 // len(y))  # laws at a time, so that the arrays stay in the cache

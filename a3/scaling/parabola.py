@@ -48,18 +48,10 @@ def no_parabola(x: np.ndarray, y: np.ndarray) -> str:
 def parabola(
     x: np.ndarray, weights: np.ndarray | None = None
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Least squares through losses at given log sizes.
+    """Least squares through losses at log sizes, (n,), of three values at least.
 
-    Parameters
-    ----------
-    x : array, shape (n,)
-        log N, of three values at least.
-    weights : array, shape (..., n), optional
-
-    Returns
-    -------
-    callable
-        Maps losses, shape (..., n), to the coefficients of 1, x and x squared, shape (..., 3).
+    It maps losses, (..., n), to the coefficients of 1, x and x squared, (..., 3); weights are (...,
+    n).
     """
     c = x.mean()
     X = np.vander(x - c, 3, increasing=True)  # (n, 3)

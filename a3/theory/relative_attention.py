@@ -76,12 +76,7 @@ def relative_attention_layer(
 ) -> tuple[Tensor, Tensor]:
     """The layer of the handout: :func:`relative_attention` of a sequence of numbers to itself.
 
-    Parameters
-    ----------
-    x : Tensor, shape (..., n)
-    W_Q, W_K, W_V : float
-        Weights of queries, keys and values.
-    p : Tensor, shape (2 n - 1,)
+    The sequence is of shape (..., n), its weights of queries, keys and values are numbers.
 
     Returns
     -------
@@ -106,14 +101,7 @@ def relative_attention_layer(
 def distance_scores(scores: Mapping[int, float], n: int, elsewhere: float = -math.inf) -> Tensor:
     """The float64 table ``p`` of :func:`relative_attention` from the few distances that matter.
 
-    Parameters
-    ----------
-    scores : mapping of int to float
-        Distance, query minus key, to its score.
-    n : int
-        Length of the sequence.
-    elsewhere : float
-        The score of every other distance.
+    ``scores`` maps distances, query minus key, to scores; ``n`` is the length of the sequence.
 
     Raises
     ------
@@ -199,7 +187,7 @@ def convolution_error_bound(kernel: Sequence[float], n: int, M: float, largest: 
 
 
 def as_max_pooling(k: int, n: int, beta: float) -> tuple[float, float, float, Tensor]:
-    r"""The weights with which the layer takes nearly the largest of :math:`2k+1` neighbours.
+    r"""The layer's W_Q, W_K, W_V and p to take nearly the largest of :math:`2k+1` neighbours.
 
     Equation :eq:`max-pooling-weights` of the book, for :eq:`max-pooling`; what the layer then gives
     is :eq:`soft-maximum`. Question 1.3.2 (2025).
@@ -212,11 +200,6 @@ def as_max_pooling(k: int, n: int, beta: float) -> tuple[float, float, float, Te
         Length of the sequence; at least 2 k + 1.
     beta : float
         :math:`\beta = W_Q W_K > 0`; the larger, the closer to the maximum.
-
-    Returns
-    -------
-    W_Q, W_K, W_V : float
-    p : Tensor, shape (2 n - 1,)
 
     Raises
     ------

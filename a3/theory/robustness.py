@@ -131,15 +131,8 @@ def ridge_loss(w: Tensor, X: Tensor, t: Tensor, weight_decay: float) -> Tensor:
 
     .. math:: \frac{1}{2n} \lVert X w - t \rVert_2^2 + \lambda \lVert w \rVert_2^2
 
-    Equation :eq:`ridge-loss` of the book; Section 1.2 (2023).
-
-    Parameters
-    ----------
-    w : Tensor, shape (..., d)
-    X : Tensor, shape (n, d)
-    t : Tensor, shape (n,)
-    weight_decay : float
-        :math:`\lambda \ge 0`; 0 gives plain least squares.
+    Equation :eq:`ridge-loss` of the book; Section 1.2 (2023). Weights are (..., d), and
+    :math:`\lambda \ge 0`: 0 gives plain least squares.
 
     Raises
     ------

@@ -22,14 +22,8 @@ __all__ = ["AttentionMaps", "Decoder", "DecoderLayer", "Encoder", "EncoderDecode
 class AttentionMaps(NamedTuple):
     """Attention weights of every layer, first to last, for one batch.
 
-    Attributes
-    ----------
-    encoder : list of Tensor, shape (B, S, S)
-        Source positions looking at source positions.
-    decoder : list of Tensor, shape (B, T, T)
-        Target positions looking at target positions up to themselves.
-    cross : list of Tensor, shape (B, T, S)
-        Target positions looking at source positions.
+    Source positions looking at the source, (B, S, S); target positions at the target up to
+    themselves, (B, T, T); and target positions at the source, (B, T, S).
     """
 
     encoder: list[Tensor]
@@ -171,8 +165,6 @@ class EncoderDecoder(nn.Module):
         Number of tokens: 29, the letters, the hyphen, ``<SOS>`` and ``<EOS>``.
     max_length : int
         Longest sequence of tokens that the position tables cover.
-    seed : int
-        Seed of the initial weights.
 
     Raises
     ------

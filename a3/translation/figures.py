@@ -18,18 +18,14 @@ __all__ = ["attention_maps", "loss_curves"]
 def loss_curves(panels: dict[str, dict[str, Sequence[History]]], *, alt: str) -> Figure:
     """Training loss by iteration and validation loss by epoch, several seeds a line.
 
+    Training losses are averaged over each epoch.
+
     Parameters
     ----------
     panels : dict
         Title of each row to its lines: label to histories, one a seed.
     alt : str
         What the figure shows.
-
-    Returns
-    -------
-    Figure
-        A row a panel, training left, validation right. Training losses are
-        averaged over each epoch.
     """
     figure, axes = subplots(
         len(panels), 2, squeeze=False, figsize=(8, 2.7 * len(panels)), sharey="row", alt=alt
@@ -62,13 +58,9 @@ def attention_maps(
     Parameters
     ----------
     maps : sequence of Tensor, shape (k, T)
-        Weights of one word, a panel each.
-    rows : sequence of str, length k
-        What looks.
-    columns : sequence of str, length T
-        What is looked at.
-    titles : sequence of str
-        One a panel.
+        Weights of one word, a panel each, with its title.
+    rows, columns : sequence of str, length k and T
+        What looks, and what is looked at.
     alt : str
         What the figure shows.
 

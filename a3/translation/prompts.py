@@ -58,10 +58,9 @@ class PromptBatch:
     ----------
     inputs : Tensor of int64, shape (B, T)
         ``<SOS> word <EOP> translation``; padded with ``<EOS>``.
-    scored : Tensor of int64, shape (tokens,)
-        The places of the flattened batch that are scored: from ``<EOP>`` to the last letter.
-    targets : Tensor of int64, shape (tokens,)
-        The next token at each of them.
+    scored, targets : Tensor of int64, shape (tokens,)
+        The places of the flattened batch that are scored, from ``<EOP>`` to the last letter, and
+        the next token at each.
     """
 
     inputs: Tensor

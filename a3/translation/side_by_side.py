@@ -60,17 +60,8 @@ class Ensemble:
     """Several models of one shape as one programme, so that narrow ones fill the processor.
 
     What it computes is what :class:`a3.translation.decoder_only.DecoderOnlyTransformer` computes,
-    ``K`` times; only the products are batched over the models.
-
-    Parameters
-    ----------
-    models : sequence of DecoderOnlyTransformer
-        Of one shape; not changed.
-
-    Attributes
-    ----------
-    weights : dict of str to Tensor, shape (K, ...)
-        By the names of the models' own.
+    ``K`` times; only the products are batched over the models, which are not changed. ``weights``
+    are (K, ...) by the names of the models' own.
 
     Raises
     ------

@@ -113,8 +113,8 @@ def train(
     model : nn.Module
         With the methods of :class:`Model`; changed in place.
     checkpoint : path-like, optional
-        Written after every epoch. If it exists, training of a model made afresh
-        goes on from it and ends as if it had never been interrupted.
+        Written after every epoch. If it exists, training of a model made afresh goes on from it and
+        ends as if it had never been interrupted.
     device : str
         ``"auto"`` takes a GPU if there is one.
     progress : bool
@@ -180,13 +180,7 @@ def train(
 
 @torch.no_grad()
 def evaluate(model: nn.Module, data: Data, batch_size: int = 256, device: str = "auto") -> float:
-    """Mean loss a token, in nats, over all of ``data``.
-
-    Parameters
-    ----------
-    model : nn.Module
-        With the methods of :class:`Model`.
-    """
+    """Mean loss a token, in nats, over all of ``data``; the model is as :func:`train` takes it."""
     device = _device(device)
     model.to(device).eval()
     losses = [model.loss(batch.to(device)) for batch in data.batches(batch_size)]
@@ -194,17 +188,10 @@ def evaluate(model: nn.Module, data: Data, batch_size: int = 256, device: str = 
 
 
 def joined(parameters: Iterable[nn.Parameter]) -> nn.Parameter:
-    """One parameter that holds all of these, so that Adam updates them in one call.
+    """One parameter, (n,), that holds all of these, so that Adam updates them in one call.
 
-    Parameters
-    ----------
-    parameters : iterable of torch.nn.Parameter
-        Of one type and device. They and their gradients become views of the joined one's, whose
-        gradient must be zeroed in place, not dropped.
-
-    Returns
-    -------
-    torch.nn.Parameter, shape (n,)
+    They, of one type and device, and their gradients become views of the joined one's, whose
+    gradient must be zeroed in place, not dropped.
     """
     parameters = list(parameters)
     whole = nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))

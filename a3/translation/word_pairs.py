@@ -87,10 +87,8 @@ class Batch:
         Word and ``<EOS>``.
     source_mask : Tensor of bool, shape (B, 1, S), or None
         ``True`` on tokens; ``None`` if no source is padded.
-    inputs : Tensor of int64, shape (B, T)
-        ``<SOS>`` and translation.
-    targets : Tensor of int64, shape (B, T)
-        Translation and ``<EOS>``; ``IGNORE`` on padding.
+    inputs, targets : Tensor of int64, shape (B, T)
+        ``<SOS>`` and translation; translation and ``<EOS>``, with ``IGNORE`` on padding.
     tokens : int
         Target tokens, padding left out.
     """
@@ -114,16 +112,10 @@ class Batch:
 
 
 class WordPairs:
-    """Word pairs, tokenised once.
-
-    Parameters
-    ----------
-    pairs : iterable of (str, str)
-        Words and their translations, or words alone: then :func:`pig_latin` translates them.
+    """Word pairs, tokenised once; words alone are translated by :func:`pig_latin`.
 
     Attributes
     ----------
-    pairs : list of (str, str)
     source_lengths, target_lengths : Tensor of int64, shape (N,)
         Tokens of each word and of each translation, ``<EOS>`` included.
 
