@@ -97,12 +97,12 @@ def _experiment(pages: str, full: Callable, quick: Callable) -> Experiment:
 
 EXPERIMENTS = {
     "six widths": _experiment(
-        "isoflop equal_compute fresh_words tuned_widths schedules",
+        "equal_compute fresh_words tuned_widths schedules",
         settings,
         partial(settings, **_SHORT),
     ),
-    "six widths, to extrapolate": _experiment(
-        "extrapolation passes",
+    "six widths to fit": _experiment(
+        "isoflop extrapolation passes",
         settings,
         partial(settings, **_SHORT | {"budget": 0.02e12}, learning_rate=4e-3),  # or nothing fits
     ),

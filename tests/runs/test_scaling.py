@@ -16,7 +16,7 @@ def test_the_handouts_sweep_has_their_widths_and_their_largest_budget():
     runs = EXPERIMENTS["six widths"].full()
     assert {run["hidden"] for run in runs} == {*WIDTHS} and min(WIDTHS) <= SIDE_BY_SIDE
     assert {run["budget"] for run in runs} == {max(BUDGETS)}
-    assert runs == EXPERIMENTS["six widths, to extrapolate"].full()  # trained once
+    assert runs == EXPERIMENTS["six widths to fit"].full()  # trained once
 
 
 def test_a_sweep_has_a_row_for_each_run_and_point(monkeypatch, tmp_path):

@@ -25,7 +25,7 @@ from a3.runs.scaling import sweep
 from a3.scaling import compute_optimal, fit_isoflop, fit_parametric
 
 full = profile() == "full"
-runs = sweep("six widths, to extrapolate")
+runs = sweep("six widths to fit")
 budgets = runs["budget"].max() / 2.0 ** np.arange(4, -1, -1)
 at = runs[runs["budget"].isin(budgets)]
 FAR = 1e15

@@ -28,7 +28,7 @@ from a3.translation.prompts import Prompts
 from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"
-runs = sweep("six widths, to extrapolate")
+runs = sweep("six widths to fit")
 budgets = runs["budget"].max() / 2.0 ** np.arange(4, -1, -1)
 narrow, wide = (64, 128) if full else (32, 64)
 
