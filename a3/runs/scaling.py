@@ -82,7 +82,7 @@ def _higher_rates(**chosen: Any) -> list[dict[str, Any]]:
     return [run for rate in (2e-3, 8e-3) for run in settings(learning_rate=rate, **chosen)]
 
 
-_CORE_SECONDS = {8: 60, 16: 70, 32: 38, 48: 33, 64: 29, 96: 21, 128: 19}
+_CORE_SECONDS = {8: 60, 16: 70, 24: 50, 32: 38, 48: 33, 64: 29, 96: 21, 128: 19}
 """To 1.28 TFLOPs, a seed."""
 
 
@@ -101,8 +101,13 @@ EXPERIMENTS = {
         settings,
         partial(settings, **_SHORT),
     ),
+    "six widths for profiles": _experiment(
+        "isoflop",
+        settings,
+        partial(settings, **_SHORT | {"widths": (8, 16, 24, 48)}),  # whose optima lie between them
+    ),
     "six widths to fit": _experiment(
-        "isoflop extrapolation passes",
+        "extrapolation passes",
         settings,
         partial(settings, **_SHORT | {"budget": 0.02e12}, learning_rate=4e-3),  # or nothing fits
     ),

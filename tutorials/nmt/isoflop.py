@@ -21,7 +21,7 @@ from a3.scaling import find_optimal_params, fit_isoflop
 from a3.scaling.figures import isoflop_profiles
 
 full = profile() == "full"
-runs = sweep("six widths to fit")
+runs = sweep("six widths for profiles")
 budgets = runs["budget"].max() / 2.0 ** np.arange(4, -1, -1)
 runs = runs[runs["budget"].isin(budgets)]
 
