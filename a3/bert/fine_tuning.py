@@ -65,17 +65,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Sentences:
-    """Sentences as a tokenizer gives them, all padded to one length.
+    """Sentences as a tokenizer gives them, all padded to one length; all int64."""
 
-    Attributes
-    ----------
-    inputs : dict of str to Tensor of int64, shape (n, T)
-        ``input_ids``, ``attention_mask``, perhaps ``token_type_ids``.
-    labels : Tensor of int64, shape (n,)
-    """
-
-    inputs: dict[str, Tensor]
-    labels: Tensor
+    inputs: dict[str, Tensor]  # (n, T): input_ids, attention_mask, perhaps token_type_ids
+    labels: Tensor  # (n,)
 
     def __len__(self) -> int:
         return len(self.labels)
