@@ -14,16 +14,9 @@ __all__ = [
 
 
 def cosine_similarity(X: Tensor, Y: Tensor) -> Tensor:
-    r"""Cosine of the angle between every row of X and every row of Y, shape (n, m).
-
-    .. math:: s_{ij} = \frac{x_i^\top y_j}{\lVert x_i \rVert_2 \, \lVert y_j \rVert_2}
+    """Cosine of the angle between every row of X, (n, d), and every row of Y, (m, d): (n, m).
 
     Equation :eq:`cosine-similarity` of the book.
-
-    Parameters
-    ----------
-    X : Tensor, shape (n, d)
-    Y : Tensor, shape (m, d)
 
     Raises
     ------
@@ -38,13 +31,8 @@ def cosine_similarity(X: Tensor, Y: Tensor) -> Tensor:
 def contrastive_loss(X: Tensor, Y: Tensor, scale: Tensor | float) -> Tensor:
     r"""Each image picks its caption among all of the batch, and each caption its image.
 
-    .. math::
-
-        L = -\frac{1}{2n} \sum_{i=1}^n \left( \log \frac{e^{\tau s_{ii}}}{\sum_j e^{\tau s_{ij}}}
-            + \log \frac{e^{\tau s_{ii}}}{\sum_j e^{\tau s_{ji}}} \right)
-
-    with the cosine similarities :math:`s_{ij}`: equation :eq:`contrastive-loss` of the book;
-    Radford et al. (2021), figure 3. In nats: log n for features that tell nothing.
+    Equation :eq:`contrastive-loss` of the book; Radford et al. (2021), figure 3. In nats: log n for
+    features that tell nothing.
 
     Parameters
     ----------

@@ -164,11 +164,9 @@ def minimize(
     Parameters
     ----------
     objective : callable
-        Takes unknowns, shape (p, k), and the numbers of their problems, shape (p,). Gives values,
-        shape (p,), gradients, shape (p, k), and Hessians, shape (p, k, k).
+        Takes unknowns, shape (p, k), the numbers of their problems, shape (p,), and ``arguments``.
+        Gives values, shape (p,), gradients, shape (p, k), and Hessians, shape (p, k, k).
     start : Tensor, shape (P, k)
-    *arguments
-        Given to the objective after these two.
     iterations : int
         At most as many steps.
     tolerance : float
@@ -176,10 +174,8 @@ def minimize(
 
     Returns
     -------
-    unknowns : Tensor, shape (P, k)
-    values : Tensor, shape (P,)
-    done : Tensor of bool, shape (P,)
-        Whether the tolerance was met.
+    unknowns, values, done : Tensor, shapes (P, k), (P,) and, of bool, (P,)
+        The last says whether the tolerance was met.
     """
     found = start.clone()
     values = start.new_full(start.shape[:1], torch.inf)

@@ -104,8 +104,6 @@ class NoisyQuadratic:
     def steady_loss(self, learning_rate: Numbers, batch_size: Numbers) -> Tensor:
         r"""The expected loss that is left when the start is forgotten, shape (...).
 
-        .. math:: L_\infty = \sum_i \frac{\eta \, c_i}{2 B (2 - \eta h_i)}
-
         Equation :eq:`steady-loss` of the book. Directions without curvature have no loss.
 
         Raises

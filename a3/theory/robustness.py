@@ -16,9 +16,7 @@ __all__ = ["fgm", "fgm_radius", "fgsm", "fgsm_radius", "ridge", "ridge_loss"]
 
 
 def fgm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> Tensor:
-    r"""The fast gradient method: a step down the gradient of the logit.
-
-    .. math:: x' = x - \epsilon \, \nabla_x f(x)
+    """The fast gradient method: a step down the gradient of the logit.
 
     Equation :eq:`fgm` of the book; question 1.1.2 (2023).
 
@@ -42,9 +40,7 @@ def fgm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> Te
 
 
 def fgsm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> Tensor:
-    r"""The fast gradient sign method: the same step in every coordinate that matters.
-
-    .. math:: x' = x - \epsilon \operatorname{sgn} \nabla_x f(x)
+    """The fast gradient sign method: the same step in every coordinate that matters.
 
     Equation :eq:`fgsm` of the book; question 1.1.1 (2023); Goodfellow et al. (2015). Arguments and
     shape are those of :func:`fgm`; ``epsilon`` is how far each coordinate moves.
@@ -55,8 +51,6 @@ def fgsm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> T
 
 def fgm_radius(w: Tensor, X: Tensor) -> Tensor:
     r"""The :math:`\epsilon` at which :func:`fgm` brings a linear logit to zero.
-
-    .. math:: \epsilon = \frac{|w^\top x|}{\lVert w \rVert_2^2}
 
     Equation :eq:`fgm-radius` of the book; question 1.2.3 (2023).
 
@@ -83,8 +77,6 @@ def fgsm_radius(w: Tensor, X: Tensor) -> Tensor:
     r"""As :func:`fgm_radius`, for :func:`fgsm`: the :math:`\epsilon` that brings a linear logit to
     zero.
 
-    .. math:: \epsilon = \frac{|w^\top x|}{\lVert w \rVert_1}
-
     It is the distance in the largest coordinate from x to the boundary: equation
     :eq:`fgsm-radius` of the book; question 1.2.4 (2023). For a single input coordinate it is
     :math:`|x|`, whatever the weight: :eq:`weight-decay-fgsm-epsilon`.
@@ -94,8 +86,6 @@ def fgsm_radius(w: Tensor, X: Tensor) -> Tensor:
 
 def ridge(X: Tensor, t: Tensor, weight_decay: float | Tensor) -> Tensor:
     r"""The weights of ridge regression, for one or many weight decays at once.
-
-    .. math:: w^* = (X^\top X + 2 n \lambda I)^{-1} X^\top t
 
     Equation :eq:`ridge-solution` of the book; question 1.2.2 (2023). It is computed from the
     singular values of X, :eq:`ridge-svd`, so that it stays exact as the weight decay goes to zero,
@@ -128,8 +118,6 @@ def ridge(X: Tensor, t: Tensor, weight_decay: float | Tensor) -> Tensor:
 
 def ridge_loss(w: Tensor, X: Tensor, t: Tensor, weight_decay: float) -> Tensor:
     r"""Half the mean squared error plus the penalty: what :func:`ridge` minimises, shape (...).
-
-    .. math:: \frac{1}{2n} \lVert X w - t \rVert_2^2 + \lambda \lVert w \rVert_2^2
 
     Equation :eq:`ridge-loss` of the book; Section 1.2 (2023). Weights are (..., d), and
     :math:`\lambda \ge 0`: 0 gives plain least squares.

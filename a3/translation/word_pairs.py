@@ -114,10 +114,8 @@ class Batch:
 class WordPairs:
     """Word pairs, tokenised once; words alone are translated by :func:`pig_latin`.
 
-    Attributes
-    ----------
-    source_lengths, target_lengths : Tensor of int64, shape (N,)
-        Tokens of each word and of each translation, ``<EOS>`` included.
+    ``source_lengths`` and ``target_lengths``, int64 (N,), are the tokens of each word and of each
+    translation, ``<EOS>`` included.
 
     Raises
     ------
