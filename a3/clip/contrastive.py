@@ -66,14 +66,9 @@ def supervised_contrastive_loss(X: Tensor, groups: Tensor, scale: Tensor | float
     features that tell nothing. Khosla et al. (2020), equation 2; :eq:`small-clip-loss` of the book
     has four to a group.
 
-    Parameters
-    ----------
-    X : Tensor, shape (n, d)
-        Features, such as those of images and of captions together.
-    groups : Tensor of int64, shape (n,)
-        The same number for what belongs together.
-    scale : Tensor or float
-        :math:`\tau`, as for :func:`contrastive_loss`.
+    Features, (n, d), are such as those of images and of captions together, and ``groups``, int64
+    (n,), have the same number for what belongs together; the scale :math:`\tau` is that of
+    :func:`contrastive_loss`.
 
     Raises
     ------
@@ -102,16 +97,8 @@ def zero_shot_weights(
     """A linear classifier made of words, (K, d): the mean direction, of length 1, of a class's
     prompts.
 
-    Radford et al. (2021), section 3.1.4.
-
-    Parameters
-    ----------
-    encode_text : callable
-        From C captions to features of shape (C, d).
-    names : sequence of str
-        Of the K classes.
-    templates : sequence of str
-        One prompt, or several for an ensemble, each with ``{}`` where the name goes.
+    Radford et al. (2021), section 3.1.4. ``encode_text`` makes features, (C, d), of C captions. A
+    class has one prompt, or several for an ensemble, by templates with ``{}`` where its name goes.
 
     Raises
     ------

@@ -41,14 +41,9 @@ def huber_objective(
 
     Eq. (3) of Hoffmann et al. (2022).
 
-    Parameters
-    ----------
-    law : Tensor, shape (p, 5)
-    n, d, y : Tensor, shape (r,)
-        Logarithms of size, tokens and loss of each run.
-    weights : Tensor, shape (p, r) or (1, r)
-    delta : float
-        Residuals r below it cost r²/2, beyond it they cost in proportion to their size.
+    Laws are (p, 5); ``n``, ``d`` and ``y``, (r,), logarithms of size, tokens and loss of each run;
+    weights (p, r) or (1, r). Residuals r below ``delta`` cost r²/2, beyond it they cost in
+    proportion to their size.
 
     Returns
     -------

@@ -96,10 +96,9 @@ def rnn(
         Recurrent weights; their leading axes are broadcast with those of ``x``.
     n : int
         Number of states, the first included: n - 1 layers.
-    activation : callable
-        :math:`\phi`, applied to each entry.
     residual : bool
-        Whether each layer adds its input: :math:`x_{t+1} = x_t + \phi(W x_t)`.
+        Whether each layer adds its input: :math:`x_{t+1} = x_t + \phi(W x_t)`. The activation
+        :math:`\phi` is applied to each entry.
 
     Returns
     -------

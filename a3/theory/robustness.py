@@ -20,14 +20,8 @@ def fgm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> Te
 
     Equation :eq:`fgm` of the book; question 1.1.2 (2023).
 
-    Parameters
-    ----------
-    f : callable
-        Maps inputs of shape (..., d) to logits of shape (...), each from its own input.
-    x : Tensor, shape (..., d)
-        Attacked inputs have the same shape.
-    epsilon : float or Tensor
-        The size of the step, not negative; a tensor is broadcast to ``x``.
+    The classifier ``f`` maps inputs, (..., d), to logits, (...), each from its own input. Attacked
+    inputs have the shape of ``x``, and ``epsilon``, the size of the step, is broadcast to it.
 
     Raises
     ------
@@ -52,18 +46,9 @@ def fgsm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> T
 def fgm_radius(w: Tensor, X: Tensor) -> Tensor:
     r"""The :math:`\epsilon` at which :func:`fgm` brings a linear logit to zero.
 
-    Equation :eq:`fgm-radius` of the book; question 1.2.3 (2023).
-
-    Parameters
-    ----------
-    w : Tensor, shape (..., d)
-        Weights of one or several classifiers.
-    X : Tensor, shape (n, d)
-
-    Returns
-    -------
-    Tensor, shape (..., n)
-        0 where the logit is zero without any attack.
+    Of shape (..., n), for the weights ``w``, (..., d), of one or several classifiers and inputs
+    ``X``, (n, d); 0 where the logit is zero without any attack. Equation :eq:`fgm-radius` of the
+    book; question 1.2.3 (2023).
 
     Raises
     ------
@@ -86,6 +71,8 @@ def fgsm_radius(w: Tensor, X: Tensor) -> Tensor:
 
 def ridge(X: Tensor, t: Tensor, weight_decay: float | Tensor) -> Tensor:
     r"""The weights of ridge regression, for one or many weight decays at once.
+
+    .. math:: w^* = (X^\top X + 2 n \lambda I)^{-1} X^\top t
 
     Equation :eq:`ridge-solution` of the book; question 1.2.2 (2023). It is computed from the
     singular values of X, :eq:`ridge-svd`, so that it stays exact as the weight decay goes to zero,
