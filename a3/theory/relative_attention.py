@@ -160,8 +160,8 @@ def convolution_error_bound(kernel: Sequence[float], n: int, M: float, largest: 
     where :math:`s` is the sum and :math:`m` the number of the positive entries of the kernel:
     equation :eq:`convolution-error` of the book. It holds away from the edges.
 
-    The sequence, of which ``largest`` is the largest entry, is not negative, nor is ``M``, which
-    may be infinite.
+    ``kernel`` and ``n`` are those of :func:`as_convolution`. The sequence, of which ``largest`` is
+    the largest entry, is not negative, nor is ``M``, which may be infinite.
 
     Raises
     ------
