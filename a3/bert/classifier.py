@@ -81,14 +81,9 @@ def load_classifier(
 ) -> tuple[nn.Module, PreTrainedTokenizerBase]:
     """A classifier on a checkpoint, of the class that fits it, and the checkpoint's tokenizer.
 
-    Parameters
-    ----------
-    folder : path-like
-        A checkpoint as transformers saves it; :func:`a3.bert.pretrained.checkpoint` finds one.
-    seed : int
-        Of the weights that the checkpoint does not have: the classifier's, perhaps the pooler's.
-    pretrained : bool
-        False leaves every weight as it is drawn: the same architecture that knows nothing.
+    The checkpoint is as transformers saves it; :func:`a3.bert.pretrained.checkpoint` finds one.
+    The seed draws the weights that it does not have: the classifier's, perhaps the pooler's; where
+    ``pretrained`` is False, every weight, for the same architecture that knows nothing.
 
     Raises
     ------

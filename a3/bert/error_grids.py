@@ -22,13 +22,9 @@ class ErrorGrids:
     The book and notebooks show them without a script. A square says its sentence, and what was
     answered, when the mouse rests on it. A dot stands for a sentence without a counted answer.
 
-    Parameters
-    ----------
-    answers : mapping of str to array of int, shape (S, 800)
-        Each model's name to the labels that its S runs gave to
-        :func:`a3.bert.verbal_arithmetic.verbal_arithmetic`.
-    counted : array of bool, shape (S, 800)
-        Which answers count, such as those to sentences that a run was not trained on.
+    ``answers`` maps each model's name to the labels, (S, 800), that its S runs gave to
+    :func:`a3.bert.verbal_arithmetic.verbal_arithmetic`; ``counted``, bool (S, 800), says which
+    count, such as those to sentences that a run was not trained on.
 
     Raises
     ------

@@ -65,17 +65,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Sentences:
-    """Sentences as a tokenizer gives them, all padded to one length.
+    """Sentences as a tokenizer gives them, all padded to one length; all int64."""
 
-    Attributes
-    ----------
-    inputs : dict of str to Tensor of int64, shape (n, T)
-        ``input_ids``, ``attention_mask``, perhaps ``token_type_ids``.
-    labels : Tensor of int64, shape (n,)
-    """
-
-    inputs: dict[str, Tensor]
-    labels: Tensor
+    inputs: dict[str, Tensor]  # (n, T): input_ids, attention_mask, perhaps token_type_ids
+    labels: Tensor  # (n,)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -87,14 +80,9 @@ class Sentences:
 def encode(
     tokenizer: PreTrainedTokenizerBase, data: pd.DataFrame, max_length: int | None = 7
 ) -> Sentences:
-    """Tokenize sentences, once.
+    """Tokenize sentences, once, from a table with the columns ``sentence`` and ``label``.
 
-    Parameters
-    ----------
-    data : DataFrame
-        With the columns ``sentence`` and ``label``.
-    max_length : int, optional
-        Tokens of a sentence at most, special ones included; the handouts have 7.
+    ``max_length`` is the most tokens of a sentence, special ones included; the handouts have 7.
 
     Raises
     ------
@@ -208,12 +196,8 @@ def fit_linear(
 ) -> tuple[nn.Linear, Progress]:
     """Train a linear classifier on features, by the same steps as :func:`fine_tune`.
 
-    Parameters
-    ----------
-    training, validation : (Tensor, Tensor)
-        Features, shape (n, H), and labels, shape (n,).
-    settings : FineTuning, optional
-        Its seed also draws the initial weights.
+    Both parts are features, (n, H), and labels, (n,). The seed of the settings also draws the
+    initial weights.
 
     Raises
     ------

@@ -144,17 +144,10 @@ def pretrain(
 ) -> dict[str, Any]:
     """Train a small BERT to guess the masked words of a text.
 
-    The last layer and the logits are worked out where a word was chosen, and nowhere else.
-
-    Parameters
-    ----------
-    text : sequence of list of str
-        Sentences, gone through again and again in new orders.
-    checkpoint : path-like, optional
-        Written as training goes on. If it exists, training goes on from it and ends as if it had
-        never been interrupted.
-    **shape
-        As for :func:`bert_config`.
+    The sentences are gone through again and again in new orders. The last layer and the logits are
+    worked out where a word was chosen, and nowhere else. ``shape`` is as for :func:`bert_config`.
+    The checkpoint is written as training goes on; if it exists, training goes on from it and ends
+    as if it had never been interrupted.
 
     Returns
     -------

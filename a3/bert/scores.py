@@ -16,28 +16,14 @@ __all__ = ["Scores", "scores"]
 
 @dataclass(frozen=True)
 class Scores:
-    """How good predictions are, beside always answering the most frequent label.
+    """How good predictions are, beside always answering the most frequent label."""
 
-    Attributes
-    ----------
-    loss : float
-        Mean cross-entropy in nats.
-    accuracy, majority : float
-        Share of sentences answered right, and of those whose label is the most frequent one.
-    macro_f1 : float
-        F1 of each class, averaged; a class never predicted counts zero.
-    recall : ndarray, shape (3,)
-        Share of each class that is found; nan for a class that does not occur.
-    confusion : ndarray of int, shape (3, 3)
-        Rows are true labels, columns predictions.
-    """
-
-    loss: float
-    accuracy: float
-    majority: float
-    macro_f1: float
-    recall: np.ndarray
-    confusion: np.ndarray
+    loss: float  # mean cross-entropy in nats
+    accuracy: float  # share of sentences answered right
+    majority: float  # share of sentences whose label is the most frequent one
+    macro_f1: float  # F1 of each class, averaged; a class never predicted counts zero
+    recall: np.ndarray  # (3,): share of each class that is found; nan if it does not occur
+    confusion: np.ndarray  # int, (3, 3): rows are true labels, columns predictions
 
 
 def scores(logits: ArrayLike, labels: ArrayLike) -> Scores:

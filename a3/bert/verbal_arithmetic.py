@@ -76,19 +76,9 @@ def split(
     """Draw the rows, of ``data`` with a column ``label``, that are kept for validation or test.
 
     The handouts hold out 160 of the 800 sentences for the test, and of the other 640 three tenths
-    for validation, stratified.
-
-    Parameters
-    ----------
-    held_out : int or float
-        How many rows, or which share of them.
-    stratify : bool
-        Whether each label has the same share in both parts.
-
-    Returns
-    -------
-    (DataFrame, DataFrame)
-        Both in random order, with the index of ``data``.
+    for validation, stratified: each label has the same share in both parts. ``held_out`` is how
+    many rows, or which share of them. What stays comes first; both parts are in random order, with
+    the index of ``data``.
 
     Raises
     ------

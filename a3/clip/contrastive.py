@@ -14,16 +14,9 @@ __all__ = [
 
 
 def cosine_similarity(X: Tensor, Y: Tensor) -> Tensor:
-    r"""Cosine of the angle between every row of X and every row of Y, shape (n, m).
-
-    .. math:: s_{ij} = \frac{x_i^\top y_j}{\lVert x_i \rVert_2 \, \lVert y_j \rVert_2}
+    """Cosine of the angle between every row of X, (n, d), and every row of Y, (m, d): (n, m).
 
     Equation :eq:`cosine-similarity` of the book.
-
-    Parameters
-    ----------
-    X : Tensor, shape (n, d)
-    Y : Tensor, shape (m, d)
 
     Raises
     ------
@@ -38,13 +31,8 @@ def cosine_similarity(X: Tensor, Y: Tensor) -> Tensor:
 def contrastive_loss(X: Tensor, Y: Tensor, scale: Tensor | float) -> Tensor:
     r"""Each image picks its caption among all of the batch, and each caption its image.
 
-    .. math::
-
-        L = -\frac{1}{2n} \sum_{i=1}^n \left( \log \frac{e^{\tau s_{ii}}}{\sum_j e^{\tau s_{ij}}}
-            + \log \frac{e^{\tau s_{ii}}}{\sum_j e^{\tau s_{ji}}} \right)
-
-    with the cosine similarities :math:`s_{ij}`: equation :eq:`contrastive-loss` of the book;
-    Radford et al. (2021), figure 3. In nats: log n for features that tell nothing.
+    Equation :eq:`contrastive-loss` of the book; Radford et al. (2021), figure 3. In nats: log n for
+    features that tell nothing.
 
     Parameters
     ----------
@@ -78,14 +66,9 @@ def supervised_contrastive_loss(X: Tensor, groups: Tensor, scale: Tensor | float
     features that tell nothing. Khosla et al. (2020), equation 2; :eq:`small-clip-loss` of the book
     has four to a group.
 
-    Parameters
-    ----------
-    X : Tensor, shape (n, d)
-        Features, such as those of images and of captions together.
-    groups : Tensor of int64, shape (n,)
-        The same number for what belongs together.
-    scale : Tensor or float
-        :math:`\tau`, as for :func:`contrastive_loss`.
+    Features, (n, d), are such as those of images and of captions together, and ``groups``, int64
+    (n,), have the same number for what belongs together; the scale :math:`\tau` is that of
+    :func:`contrastive_loss`.
 
     Raises
     ------
@@ -114,16 +97,8 @@ def zero_shot_weights(
     """A linear classifier made of words, (K, d): the mean direction, of length 1, of a class's
     prompts.
 
-    Radford et al. (2021), section 3.1.4.
-
-    Parameters
-    ----------
-    encode_text : callable
-        From C captions to features of shape (C, d).
-    names : sequence of str
-        Of the K classes.
-    templates : sequence of str
-        One prompt, or several for an ensemble, each with ``{}`` where the name goes.
+    Radford et al. (2021), section 3.1.4. ``encode_text`` makes features, (C, d), of C captions. A
+    class has one prompt, or several for an ensemble, by templates with ``{}`` where its name goes.
 
     Raises
     ------

@@ -27,13 +27,9 @@ def evaluate(
 ) -> pd.DataFrame:
     """Retrieval both ways and zero-shot classification, each with its interval and beside chance.
 
-    Parameters
-    ----------
-    clips : sequence of Clip
-        Trained alike on this split, with a seed each. A concept counts by its mean over them, and
-        intervals are for so many concepts: seeds are not further trials.
-    captions : {"description", "name"}
-        As its caption what is known of a concept, or its name alone.
+    The models are trained alike on this split, with a seed each. A concept counts by its mean over
+    them, and intervals are for so many concepts: seeds are not further trials. Its caption is what
+    is known of it, "description", or its "name" alone.
 
     Returns
     -------

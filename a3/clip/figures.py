@@ -76,14 +76,9 @@ def top_five(
 ) -> tuple[Figure, Tensor]:
     """Eight images, each beside the probabilities of its five best classes; the right has a tick.
 
-    Parameters
-    ----------
-    images, shown : 8 images
-        As :meth:`a3.clip.model.Clip.encode_image` takes them, and as matplotlib shows them.
-    weights : Tensor, shape (m, d)
-        Of :func:`a3.clip.contrastive.zero_shot_weights`.
-    classes, truth : sequence of m and of 8 str
-        All classes, and the right one of each image.
+    ``images`` are as :meth:`a3.clip.model.Clip.encode_image` takes them, ``shown`` as matplotlib
+    shows them; weights, (m, d), as :func:`a3.clip.contrastive.zero_shot_weights` makes them of the
+    m classes. ``truth`` is the right class of each image.
 
     Returns
     -------

@@ -26,33 +26,19 @@ GRAMMAR = {
 
 
 class Try(NamedTuple):
-    """One caption and what it did.
-
-    Attributes
-    ----------
-    rank : int
-        Of the target among the gallery; 1 is found.
-    lead : float
-        Its cosine similarity less that of the best other image: positive if it is found.
-    best : int
-        The image that the model picked.
-    """
+    """One caption and what it did."""
 
     caption: str
-    rank: int
-    lead: float
-    best: int
+    rank: int  # of the target among the gallery; 1 is found
+    lead: float  # its cosine similarity less that of the best other image: positive if it is found
+    best: int  # the image that the model picked
 
 
 class Hunt:
     """A gallery, a target in it, and a log of every caption tried, in order.
 
-    Parameters
-    ----------
-    gallery : Tensor, shape (n, d)
-        Features of n images, two or more, as :meth:`a3.clip.model.Clip.encode_image` gives them.
-    target : int
-        Which of them to find.
+    The gallery is features, (n, d), of n images as :meth:`a3.clip.model.Clip.encode_image` gives
+    them; ``target`` is which of them to find.
 
     Raises
     ------

@@ -24,27 +24,14 @@ __all__ = ["Clip", "pretrained_clip"]
 
 @dataclass(frozen=True)
 class Clip:
-    """A trained pair of towers. Whatever made it, it is used the same way.
+    """A trained pair of towers. Whatever made it, it is used the same way."""
 
-    Attributes
-    ----------
-    name : str
-        Such as ``"ViT-B-32 (openai)"``.
-    model : nn.Module
-        open_clip's, in evaluation mode.
-    preprocess, tokenize : callable
-        From an RGB image to a Tensor of shape (3, size, size), and from captions to rows of token
-        numbers; the latter refuses or warns, see :meth:`encode_text`.
-    image_size, context : int
-        Pixels a side, and tokens of a caption, start and end included.
-    """
-
-    name: str
-    model: nn.Module
-    preprocess: Callable[[Image.Image], Tensor]
-    tokenize: Callable[[Sequence[str]], Tensor]
-    image_size: int
-    context: int
+    name: str  # such as "ViT-B-32 (openai)"
+    model: nn.Module  # open_clip's, in evaluation mode
+    preprocess: Callable[[Image.Image], Tensor]  # an RGB image to (3, size, size)
+    tokenize: Callable[[Sequence[str]], Tensor]  # to numbers; refuses or warns as encode_text does
+    image_size: int  # pixels a side
+    context: int  # tokens of a caption, start and end included
 
     @property
     def logit_scale(self) -> float:
@@ -53,15 +40,10 @@ class Clip:
 
     @torch.inference_mode()
     def encode_image(self, images: Sequence[Image.Image] | Tensor, batch_size: int = 64) -> Tensor:
-        """Features of images, of length 1: (n, d).
+        """Features of images, of length 1: (n, d); ``batch_size`` go through the tower at a time.
 
-        Parameters
-        ----------
-        images : sequence of PIL images, or Tensor
-            Images of any size, transparent parts taken as white; or uint8 RGB of shape (n, 3, h,
-            w).
-        batch_size : int
-            Images that go through the tower at a time.
+        They are PIL images of any size, transparent parts taken as white, or a Tensor of uint8 RGB,
+        shape (n, 3, h, w).
 
         Raises
         ------

@@ -21,16 +21,10 @@ def top_k(similarities: Tensor, k: int = 5) -> tuple[Tensor, Tensor]:
 
 
 def ranks(similarities: Tensor, targets: Tensor) -> Tensor:
-    """Where each row has its target: 1 if no other column is as similar.
+    """Where each row of (n, m) has its target, the column that it ought to find, (n,): 1 is best.
 
     Of columns that tie, the target comes last, so that features which are all the same find
     nothing.
-
-    Parameters
-    ----------
-    similarities : Tensor, shape (n, m)
-    targets : Tensor, long, shape (n,)
-        The column that each row ought to find.
 
     Raises
     ------

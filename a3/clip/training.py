@@ -44,13 +44,9 @@ def train_small_clip(
     :eq:`small-clip-loss` of the book. Without ``all_pairs`` the loss is CLIP's,
     :func:`a3.clip.contrastive.contrastive_loss`, of an image and a caption each, averaged.
 
-    Parameters
-    ----------
-    held_out : {"test", "validation"}
-        ``"test"`` leaves out what :func:`a3.clip.emoji_split.split` does, ``"validation"`` more, to
-        choose settings by.
-    checkpoint : path-like, optional
-        Written as training goes on. If it exists, training goes on from it.
+    ``held_out`` is "test", what :func:`a3.clip.emoji_split.split` leaves out, or "validation",
+    more, to choose settings by. The checkpoint is written as training goes on, which begins from
+    it if it exists.
 
     Returns
     -------

@@ -22,17 +22,8 @@ def claim(path: Path, *, wait: bool = False) -> Iterator[IO[bytes] | None]:
     """Hold a lock on a file, made if there is none and deleted at the end.
 
     When its process dies the kernel frees it; the file stays. Where there can be no such file or
-    no locks, whoever asks holds it.
-
-    Parameters
-    ----------
-    wait : bool
-        Whether to wait while another process holds it.
-
-    Yields
-    ------
-    binary file or None
-        To read and append to; None if another process holds it.
+    no locks, whoever asks holds it. It yields the file, to read and append to, or None if another
+    process holds it and this one does not ``wait``.
     """
     while True:
         try:

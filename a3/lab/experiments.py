@@ -14,30 +14,14 @@ __all__ = ["Experiment"]
 
 @dataclass(frozen=True)
 class Experiment:
-    """Calls of one function, whose results some pages show. Each is made once, then kept.
+    """Calls of one function, whose results some pages show. Each is made once, then kept."""
 
-    Attributes
-    ----------
-    pages : tuple of str
-        The pages that show it, such as ``"tutorials/nmt/isoflop"``.
-    function : callable
-        What is called, see :func:`a3.lab.sweeps.run_all`.
-    full, quick : callable
-        Give the keyword arguments of each call, the longest first: for the book, and for a quick
-        build of it.
-    seconds : callable
-        From the arguments of a call to about how many seconds of one core it takes. It decides
-        what is begun first and what a bar says, and no result.
-    after : tuple of str
-        Experiments whose results this one needs.
-    """
-
-    pages: tuple[str, ...]
-    function: Callable[..., dict]
-    full: Callable[[], list[dict[str, Any]]]
-    quick: Callable[[], list[dict[str, Any]]]
-    seconds: Callable[[dict[str, Any]], float]
-    after: tuple[str, ...] = ()
+    pages: tuple[str, ...]  # that show it, such as "tutorials/nmt/isoflop"
+    function: Callable[..., dict]  # as a3.lab.sweeps.run_all takes it
+    full: Callable[[], list[dict[str, Any]]]  # arguments of each call, the longest first
+    quick: Callable[[], list[dict[str, Any]]]  # the same for a quick build of the book
+    seconds: Callable[[dict[str, Any]], float]  # of one core, about; decides what is begun first
+    after: tuple[str, ...] = ()  # experiments whose results this one needs
 
     @property
     def settings(self) -> list[dict[str, Any]]:

@@ -64,16 +64,9 @@ def interval(
     Expanded percentile and t intervals of Hesterberg (2015), What teachers should know about the
     bootstrap.
 
-    Parameters
-    ----------
-    samples : array, shape (number, ...)
-        A value from each resample; NaN where the fit failed, which is passed over.
-    estimate : array, shape (...)
-        From all runs.
-    freedom : float
-        Degrees of freedom that the residuals of resampled runs have.
-    groups : int
-        Number of groups, if groups were resampled.
+    ``samples``, (number, ...), are of each resample, NaN where a fit failed, which is passed over;
+    ``estimate``, (...), is from all runs. ``freedom`` is the number of degrees of freedom that the
+    residuals of resampled runs have, ``groups`` that of groups, if they were resampled.
     """
     some = np.isfinite(samples).any(axis=0)
     if not some.any():

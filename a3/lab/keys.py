@@ -55,23 +55,14 @@ def key(function: Callable, setting: dict[str, Any]) -> str:
     The version of Python and the processor are left out: they change results in the last
     digits only, and who has others can still use what was kept.
 
-    Parameters
-    ----------
-    function : callable
-        From a file or a notebook, so that its source can be read.
-    setting : dict
-        Its keyword arguments: plain values, dataclasses of them, or paths, whose contents count.
-
-    Returns
-    -------
-    str
-        32 hexadecimal digits.
+    ``setting`` is keyword arguments: plain values, dataclasses of them, or paths, whose contents
+    count. The key is 32 hexadecimal digits.
 
     Raises
     ------
     TypeError
         If a setting, or a value that the function names, is none of these, or its source cannot
-        be found.
+        be found in a file or a notebook.
     """
     whole = function
     while isinstance(whole, partial):

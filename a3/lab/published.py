@@ -28,19 +28,9 @@ def export(
 ) -> list[dict[str, Any]]:
     """Write results and ``manifest.json``: of each its name, settings, size, SHA-256 and making.
 
-    Parameters
-    ----------
-    folder : path-like
-        Made if there is none.
-    paths : mapping of str to Path
-        Names of results to their files; a file that is damaged is passed over with a warning.
-    summaries : mapping of str to str
-        Names to settings in short.
-
-    Returns
-    -------
-    list of dict
-        The manifest's entries.
+    ``paths`` maps names of results to their files, ``summaries`` to their settings in short. The
+    folder is made if there is none, a damaged file is passed over with a warning, and the
+    manifest's entries are returned.
 
     Raises
     ------
@@ -75,20 +65,10 @@ def export(
 
 
 def fetch(path: Path) -> bool:
-    """Bring a result to ``path`` from the folder or URL that ``A3_RESULTS`` names, if it has it.
+    """Bring a result from the folder or URL that ``A3_RESULTS`` names; False if it has none.
 
-    The file must be the one of the manifest, and nothing but tensors and plain values; nothing in
-    it is executed.
-
-    Parameters
-    ----------
-    path : Path
-        Where it will be kept; its name is that of its key.
-
-    Returns
-    -------
-    bool
-        Whether it is there.
+    ``path`` is where it will be kept, by the name of its key. The file must be the one of the
+    manifest, and nothing but tensors and plain values; nothing in it is executed.
 
     Warns
     -----

@@ -25,17 +25,8 @@ _LAB = "a3.lab"  # keeps, names and draws results; it makes none
 def code_digest(source: str | Path | ModuleType) -> str:
     """A digest of Python source and of every module it imports that is not installed.
 
-    Those of ``a3`` count wherever they are. Imports are followed from module to module.
-
-    Parameters
-    ----------
-    source : str, Path or module
-        Source text, a file or a module.
-
-    Returns
-    -------
-    str
-        32 hexadecimal digits. Comments, docstrings and layout change nothing.
+    Those of ``a3`` count wherever they are. Imports are followed from module to module. Comments,
+    docstrings and layout change nothing. ``source`` is source text, a file or a module.
     """
     if isinstance(source, ModuleType):
         source = Path(source.__file__)

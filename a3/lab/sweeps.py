@@ -36,25 +36,11 @@ def result_path(function: Callable[..., dict], setting: dict[str, Any]) -> Path:
 
 
 def about(path: Path) -> dict[str, Any]:
-    """How a kept result was made.
+    """How the result at a :func:`result_path` was made.
 
-    Parameters
-    ----------
-    path : Path
-        As :func:`result_path` gives it.
-
-    Returns
-    -------
-    dict
-        ``seconds`` that the run took, those before it was stopped included, as far as they are
-        known; ``by``, the function; ``date``, ``processor``, ``python``, ``torch``.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is none.
-    CheckpointError
-        If it is damaged.
+    ``seconds`` that the run took, those before it was stopped included, as far as they are known;
+    ``by``, the function; ``date``, ``processor``, ``python``, ``torch``. Errors are those of
+    :func:`a3.lab.saved_runs.load`.
     """
     state = load(path)
     return {"seconds": state["seconds"], **state["made"]}
@@ -90,21 +76,15 @@ def run_all(
     Parameters
     ----------
     function : callable
-        Returns a dict of tensors, numbers, strings, lists and dicts. If it has a
-        parameter ``checkpoint``, it is given a path of its own, so that a run
-        killed half-way goes on from there.
+        Returns a dict of tensors, numbers, strings, lists and dicts. If it has a parameter
+        ``checkpoint``, it is given a path of its own, so that a run killed half-way goes on.
     settings : iterable of dict
-        Keyword arguments of each run: plain values, dataclasses of them, or paths
-        (whose contents count). List the longest runs first.
+        Keyword arguments of each run, the longest first: plain values, dataclasses of them, or
+        paths (whose contents count). Results are in their order.
     workers : int
         Processes on this machine; -1 for one a core. A single one is this process.
     progress : bool
         Whether to draw a bar over the runs.
-
-    Returns
-    -------
-    list of dict
-        In the order of ``settings``.
 
     Raises
     ------
@@ -134,27 +114,17 @@ def run_calls(
 
     Whatever ends it early, an interrupt too, what is finished is kept, and what is not goes on
     from its checkpoint the next time. What another sweep is making is waited for, last of all.
+    Errors and other arguments are those of :func:`run_all`.
 
     Parameters
     ----------
     calls : iterable of (callable, dict)
-        Functions and keyword arguments; begun in this order, so list the longest first.
-    workers, progress
-        As for :func:`run_all`.
+        Functions and keyword arguments, begun in this order. So are the results: None if there was
+        no time for one.
     minutes : float, optional
         Stop after so long. Runs on other machines are not stopped; no more of them begin.
     seconds : sequence of float, optional
         What each call may take, for a bar that shows the time left.
-
-    Returns
-    -------
-    list of (dict or None)
-        In the order of ``calls``; None if there was no time for it.
-
-    Raises
-    ------
-    RuntimeError, TypeError
-        As for :func:`run_all`.
     """
     calls = list(calls)
     paths = [result_path(*call) for call in calls]

@@ -34,12 +34,8 @@ def call_in_processes(
     """Call ``function`` with each of ``arguments``, in their order; give what comes as it comes.
 
     A call whose process is killed is made once more, after the others. At a :func:`time.time` of
-    ``until`` the processes, so many at a time, are killed and no more comes.
-
-    Yields
-    ------
-    tuple of (int, object, str)
-        The place in ``arguments``, what came out, and "", or what killed it twice.
+    ``until`` the processes, so many at a time, are killed and no more comes. Each time it yields
+    the place in ``arguments``, what came out, and "", or what killed it twice.
     """
     waiting = deque((i, 1) for i in range(len(arguments)))
     running: dict[Any, tuple[int, int, ProcessPoolExecutor]] = {}

@@ -75,15 +75,10 @@ def fine_tuned(name: str) -> dict[str, list[FineTuned]]:
 
 
 def run_arm(weights: Path, arm: str, settings: FineTuning) -> dict[str, Any]:
-    """One run of one arm.
+    """One run of one arm; the seed of the settings draws everything.
 
-    Parameters
-    ----------
-    arm : str
-        Whether its name begins with "full", "random" or "frozen" decides what is trained;
-        "frozen mean" takes the mean over the tokens for the pooled first one.
-    settings : FineTuning
-        Its seed draws everything.
+    Whether its name begins with "full", "random" or "frozen" decides what is trained; "frozen
+    mean" takes the mean over the tokens for the pooled first one.
 
     Returns
     -------
@@ -93,7 +88,7 @@ def run_arm(weights: Path, arm: str, settings: FineTuning) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If its name begins otherwise.
+        If the name of the arm begins otherwise.
     """
     if arm.partition(" ")[0].rstrip(",") not in ("full", "random", "frozen"):
         raise ValueError(f"arm must begin with 'full', 'random' or 'frozen', got {arm!r}")

@@ -65,14 +65,8 @@ def summary(
     """Means over the seeds, with intervals of Student's t.
 
     The draws of one seed share their pretrained model and their fold; they are averaged first, so
-    that what varies is one figure a seed.
-
-    Parameters
-    ----------
-    measure : str
-        The column to average.
-    against : str, optional
-        A corpus to subtract from each of the others, seed by seed.
+    that what varies is one figure a seed. ``measure`` is the column to average, ``against`` a
+    corpus to subtract from each of the others, seed by seed.
 
     Returns
     -------
@@ -105,14 +99,9 @@ def checkpoint_curves(
 ) -> pd.DataFrame:
     """As :func:`learning_curves`, of checkpoints and of one draw a seed; what was trained is kept.
 
-    Parameters
-    ----------
-    weights : mapping of str to Path
-        What each checkpoint is called to the file of weights in its folder.
-    seeds, sizes : sequence of int
-        Folds, :func:`a3.bert.verbal_arithmetic.fold`, and numbers of sentences to fine-tune on.
-    settings : FineTuning, optional
-        Its seed and epochs are not used.
+    ``weights`` maps what each checkpoint is called to the file of weights in its folder; seeds are
+    folds, :func:`a3.bert.verbal_arithmetic.fold`, and sizes numbers of sentences to fine-tune on.
+    The seed and the epochs of the settings are not used.
     """
     settings = settings or FineTuning(batch_size=16)
     runs = [
@@ -135,13 +124,9 @@ def fine_tune_checkpoint(
 ) -> dict[str, Any]:
     """Fine-tune the checkpoint of a file of weights on some sentences outside one fold.
 
-    Parameters
-    ----------
-    seed : int
-        Of the fold, the sentences, the new weights, the batches and dropout.
-    size : int
-        How many sentences: the first of those that the first draw of
-        :func:`a3.runs.pretraining.fine_tune_on` is given.
+    There are ``size`` sentences, the first of those that the first draw of
+    :func:`a3.runs.pretraining.fine_tune_on` is given. The seed is that of the fold, the sentences,
+    the new weights, the batches and dropout.
 
     Returns
     -------

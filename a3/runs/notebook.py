@@ -104,28 +104,8 @@ def train(
 ) -> list[Run]:
     """Make the missing results of these runs, all in one pool, the longest first.
 
-    Within ``joblib.parallel_config("dask")`` they are made on a cluster.
-
-    Parameters
-    ----------
-    names : iterable of str
-        As for :func:`select`.
-    minutes : float, optional
-        Stop after so long; what is not finished goes on from its checkpoint the next time.
-    progress : bool
-        Whether to draw a bar.
-
-    Returns
-    -------
-    list of Run
-        Those that are still missing.
-
-    Raises
-    ------
-    ValueError
-        As :func:`select`.
-    RuntimeError
-        If a run failed; what the others gave is kept.
+    Arguments and errors are those of :func:`select` and of :func:`a3.lab.sweeps.run_calls`. The
+    runs that are still missing are returned.
     """
     missing = [run for run in select(names) if not run.kept]
     if missing:

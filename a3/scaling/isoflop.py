@@ -73,27 +73,17 @@ def fit_isoflop(
 
     Parameters
     ----------
-    params, tokens, flops, loss : arrays, tensors or names of columns, n runs
-        Size N, training tokens D, training compute C and loss of each run.
-    data : DataFrame, optional
-        Where named columns are found.
-    group : array or name of a column, optional
-        Seed of each run. The bootstrap then draws whole seeds with replacement.
+    params, tokens, loss, data, group, bootstrap, level, seed
+        As for :func:`a3.scaling.parametric.fit_parametric`. Without groups the sizes stay as they
+        are, and the residuals of all budgets, relative to the mean loss there and scaled to their
+        full variance, are drawn anew. (Few runs a budget make resampled runs far too uncertain:
+        some resamples have only two or three sizes.) With six or seven runs a budget such
+        intervals of 95 % cover about 92 % of planted truths.
+    flops : array, tensor or name of a column, n runs
+        Training compute C of each run.
     budgets : sequence of float, optional
-        Runs belong to a budget if their flops differ from it by at most the tolerance. Without
-        it, runs are grouped where neighbouring flops are that close.
-    tolerance : float
-        Relative.
-    bootstrap : int
-        Resamples; 0 for no intervals. Without groups the sizes stay as they are, and the
-        residuals of all budgets, relative to the mean loss there and scaled to their full
-        variance, are drawn anew. (Few runs a budget make resampled runs far too uncertain: some
-        resamples have only two or three sizes.) With six or seven runs a budget such intervals of
-        95 % cover about 92 % of planted truths.
-    level : float
-        Of the intervals.
-    seed : int
-        Of the bootstrap.
+        Runs belong to a budget if their flops differ from it by at most the tolerance, which is
+        relative. Without it, runs are grouped where neighbouring flops are that close.
 
     Returns
     -------

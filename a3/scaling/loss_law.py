@@ -41,14 +41,9 @@ def huber_objective(
 
     Eq. (3) of Hoffmann et al. (2022).
 
-    Parameters
-    ----------
-    law : Tensor, shape (p, 5)
-    n, d, y : Tensor, shape (r,)
-        Logarithms of size, tokens and loss of each run.
-    weights : Tensor, shape (p, r) or (1, r)
-    delta : float
-        Residuals r below it cost r²/2, beyond it they cost in proportion to their size.
+    Laws are (p, 5); ``n``, ``d`` and ``y``, (r,), logarithms of size, tokens and loss of each run;
+    weights (p, r) or (1, r). Residuals r below ``delta`` cost r²/2, beyond it they cost in
+    proportion to their size.
 
     Returns
     -------
@@ -164,11 +159,9 @@ def minimize(
     Parameters
     ----------
     objective : callable
-        Takes unknowns, shape (p, k), and the numbers of their problems, shape (p,). Gives values,
-        shape (p,), gradients, shape (p, k), and Hessians, shape (p, k, k).
+        Takes unknowns, shape (p, k), the numbers of their problems, shape (p,), and ``arguments``.
+        Gives values, shape (p,), gradients, shape (p, k), and Hessians, shape (p, k, k).
     start : Tensor, shape (P, k)
-    *arguments
-        Given to the objective after these two.
     iterations : int
         At most as many steps.
     tolerance : float
@@ -176,10 +169,8 @@ def minimize(
 
     Returns
     -------
-    unknowns : Tensor, shape (P, k)
-    values : Tensor, shape (P,)
-    done : Tensor of bool, shape (P,)
-        Whether the tolerance was met.
+    unknowns, values, done : Tensor, shapes (P, k), (P,) and, of bool, (P,)
+        The last says whether the tolerance was met.
     """
     found = start.clone()
     values = start.new_full(start.shape[:1], torch.inf)

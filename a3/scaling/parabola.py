@@ -15,9 +15,7 @@ __all__ = ["find_optimal_params", "no_parabola", "optimum", "parabola", "vertice
 def find_optimal_params(params: Sequence[float], loss: Sequence[float]) -> float:
     """The size at the lowest point of a parabola through losses over log size, at one budget.
 
-    Least squares, :eq:`isoflop-parabola`, then :eq:`isoflop-vertex`.
-
-    Question 2.3-2 (2023).
+    Least squares, :eq:`isoflop-parabola`, then :eq:`isoflop-vertex`; question 2.3-2 (2023).
 
     Raises
     ------
@@ -90,18 +88,9 @@ def optimum(
 
 
 def vertices(coefficients: np.ndarray, x: np.ndarray, log_D: np.ndarray) -> np.ndarray:
-    """Lowest points of many parabolas, where they lie within the sizes.
+    """Lowest points of many parabolas, (..., 3): log N, log D and loss; NaN outside the sizes.
 
-    Parameters
-    ----------
-    coefficients : array, shape (..., 3)
-    x, log_D : array, shape (n,)
-        log N and log D of the runs. Between sizes log D is interpolated.
-
-    Returns
-    -------
-    array, shape (..., 3)
-        log N, log D and loss, or NaN.
+    Arguments are those of :func:`optimum`. Between sizes log D is interpolated.
     """
     constant, slope, bend = np.moveaxis(coefficients, -1, 0)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

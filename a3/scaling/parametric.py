@@ -105,12 +105,9 @@ def fit_parametric(
         Otherwise :func:`a3.scaling.loss_law.projected_starts`.
     delta : float
         Residuals of the log loss above it count by their size, not their square.
-    bootstrap : int
-        Resamples, each fitted from the solution for all runs; 0 for no intervals.
-    level : float
-        Of the intervals.
-    seed : int
-        Of the bootstrap.
+    bootstrap, level, seed : int, float, int
+        Resamples, each fitted from the solution for all runs, 0 for no intervals; the level of
+        these; the seed of the draws.
 
     Raises
     ------

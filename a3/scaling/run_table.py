@@ -28,16 +28,9 @@ def run_table(
 ) -> tuple[pd.DataFrame, list[LeftOut]]:
     """One row a run, without those that have no finite loss.
 
-    Parameters
-    ----------
-    data : DataFrame or None
-        Where columns that are given by name are found.
-    counts : dict
-        Columns of positive numbers under the names they shall have.
-    loss : array, tensor or name of a column, n runs
-        A run whose loss is not finite, because it diverged, is left out.
-    group : array or name of a column, optional
-        Such as the seed of each run.
+    Columns are arrays or tensors of n runs, or names of those of ``data``. ``counts`` are positive
+    numbers under the names they shall have, ``group`` is such as the seed of each run. A run whose
+    loss is not finite, because it diverged, is left out.
 
     Returns
     -------

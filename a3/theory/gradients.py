@@ -96,10 +96,9 @@ def rnn(
         Recurrent weights; their leading axes are broadcast with those of ``x``.
     n : int
         Number of states, the first included: n - 1 layers.
-    activation : callable
-        :math:`\phi`, applied to each entry.
     residual : bool
-        Whether each layer adds its input: :math:`x_{t+1} = x_t + \phi(W x_t)`.
+        Whether each layer adds its input: :math:`x_{t+1} = x_t + \phi(W x_t)`. The activation
+        :math:`\phi` is applied to each entry.
 
     Returns
     -------
@@ -143,19 +142,9 @@ def rnn_jacobian(
 def jacobian_bound(n: int, sigma: float, slope: float = 0.25) -> float:
     r"""The most that the largest singular value of :math:`\partial x_n / \partial x_1` can be.
 
-    .. math:: \sigma_{\max} \le (s\,\sigma)^{\,n-1}
-
     Equation :eq:`jacobian-bound` of the book; question 1.2.1 (2025). Infinite beyond the range of
-    floats.
-
-    Parameters
-    ----------
-    n : int
-        Number of states: n - 1 layers.
-    sigma : float
-        Largest singular value of the recurrent weights.
-    slope : float
-        Largest slope :math:`s` of the activation: 1/4 for the sigmoid, 1 for tanh.
+    floats. There are ``n`` states, so n - 1 layers; ``sigma`` is the largest singular value of the
+    recurrent weights, ``slope`` the largest of the activation: 1/4 for the sigmoid, 1 for tanh.
 
     Raises
     ------

@@ -63,14 +63,9 @@ class NoisyQuadratic:
 
         Equation :eq:`second-moment` of the book, the solution of :eq:`moment-recursion`.
 
-        Parameters
-        ----------
-        steps : float or Tensor
-            :math:`T \ge 0`.
-        learning_rate : float or Tensor
-            :math:`\eta \ge 0`. Beyond :math:`2/h` the moments grow without bound.
-        batch_size : float or Tensor
-            :math:`B > 0`; infinity for no noise.
+        There are :math:`T \ge 0` steps with the learning rate :math:`\eta \ge 0`, beyond
+        :math:`2/h` of which the moments grow without bound, and batches of :math:`B > 0`; infinity
+        for no noise.
 
         Returns
         -------
@@ -103,8 +98,6 @@ class NoisyQuadratic:
 
     def steady_loss(self, learning_rate: Numbers, batch_size: Numbers) -> Tensor:
         r"""The expected loss that is left when the start is forgotten, shape (...).
-
-        .. math:: L_\infty = \sum_i \frac{\eta \, c_i}{2 B (2 - \eta h_i)}
 
         Equation :eq:`steady-loss` of the book. Directions without curvature have no loss.
 
@@ -220,12 +213,8 @@ class NoisyQuadratic:
     ) -> Tensor:
         """Descend many times at once, with noise drawn anew for each.
 
-        Parameters
-        ----------
-        learning_rate, batch_size : float or Tensor
-            As for :meth:`second_moment`, broadcast together.
-        trajectories : int
-            Number of independent descents for each of them, from the square root of ``start``.
+        There are so many independent trajectories for each learning rate and batch size, which are
+        those of :meth:`second_moment`, broadcast together; all from the square root of ``start``.
 
         Returns
         -------

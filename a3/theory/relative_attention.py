@@ -160,14 +160,8 @@ def convolution_error_bound(kernel: Sequence[float], n: int, M: float, largest: 
     where :math:`s` is the sum and :math:`m` the number of the positive entries of the kernel:
     equation :eq:`convolution-error` of the book. It holds away from the edges.
 
-    Parameters
-    ----------
-    kernel, n
-        As for :func:`as_convolution`.
-    M : float
-        Not negative; may be infinite.
-    largest : float
-        The largest entry of the sequence, which is not negative.
+    ``kernel`` and ``n`` are those of :func:`as_convolution`. The sequence, of which ``largest`` is
+    the largest entry, is not negative, nor is ``M``, which may be infinite.
 
     Raises
     ------
@@ -221,17 +215,8 @@ def max_pooling_error_bound(x: Tensor, k: int, beta: float) -> Tensor:
     others of the window lie :math:`(1 + W_0(2k/e)) / (\beta x_i)` below the largest. Equation
     :eq:`max-pooling-error` of the book.
 
-    Parameters
-    ----------
-    x : Tensor, shape (..., n)
-        The sequence; not negative.
-    k, beta
-        As for :func:`as_max_pooling`.
-
-    Returns
-    -------
-    Tensor, shape (..., n)
-        Infinite where x is 0 and k is not: there the layer takes the mean of the window.
+    Of the shape of the sequence ``x``, (..., n), which is not negative; infinite where it is 0 and
+    ``k`` is not: there the layer takes the mean of the window.
 
     Raises
     ------

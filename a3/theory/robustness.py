@@ -16,20 +16,12 @@ __all__ = ["fgm", "fgm_radius", "fgsm", "fgsm_radius", "ridge", "ridge_loss"]
 
 
 def fgm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> Tensor:
-    r"""The fast gradient method: a step down the gradient of the logit.
-
-    .. math:: x' = x - \epsilon \, \nabla_x f(x)
+    """The fast gradient method: a step down the gradient of the logit.
 
     Equation :eq:`fgm` of the book; question 1.1.2 (2023).
 
-    Parameters
-    ----------
-    f : callable
-        Maps inputs of shape (..., d) to logits of shape (...), each from its own input.
-    x : Tensor, shape (..., d)
-        Attacked inputs have the same shape.
-    epsilon : float or Tensor
-        The size of the step, not negative; a tensor is broadcast to ``x``.
+    The classifier ``f`` maps inputs, (..., d), to logits, (...), each from its own input. Attacked
+    inputs have the shape of ``x``, and ``epsilon``, the size of the step, is broadcast to it.
 
     Raises
     ------
@@ -42,9 +34,7 @@ def fgm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> Te
 
 
 def fgsm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> Tensor:
-    r"""The fast gradient sign method: the same step in every coordinate that matters.
-
-    .. math:: x' = x - \epsilon \operatorname{sgn} \nabla_x f(x)
+    """The fast gradient sign method: the same step in every coordinate that matters.
 
     Equation :eq:`fgsm` of the book; question 1.1.1 (2023); Goodfellow et al. (2015). Arguments and
     shape are those of :func:`fgm`; ``epsilon`` is how far each coordinate moves.
@@ -56,20 +46,9 @@ def fgsm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> T
 def fgm_radius(w: Tensor, X: Tensor) -> Tensor:
     r"""The :math:`\epsilon` at which :func:`fgm` brings a linear logit to zero.
 
-    .. math:: \epsilon = \frac{|w^\top x|}{\lVert w \rVert_2^2}
-
-    Equation :eq:`fgm-radius` of the book; question 1.2.3 (2023).
-
-    Parameters
-    ----------
-    w : Tensor, shape (..., d)
-        Weights of one or several classifiers.
-    X : Tensor, shape (n, d)
-
-    Returns
-    -------
-    Tensor, shape (..., n)
-        0 where the logit is zero without any attack.
+    Of shape (..., n), for the weights ``w``, (..., d), of one or several classifiers and inputs
+    ``X``, (n, d); 0 where the logit is zero without any attack. Equation :eq:`fgm-radius` of the
+    book; question 1.2.3 (2023).
 
     Raises
     ------
@@ -82,8 +61,6 @@ def fgm_radius(w: Tensor, X: Tensor) -> Tensor:
 def fgsm_radius(w: Tensor, X: Tensor) -> Tensor:
     r"""As :func:`fgm_radius`, for :func:`fgsm`: the :math:`\epsilon` that brings a linear logit to
     zero.
-
-    .. math:: \epsilon = \frac{|w^\top x|}{\lVert w \rVert_1}
 
     It is the distance in the largest coordinate from x to the boundary: equation
     :eq:`fgsm-radius` of the book; question 1.2.4 (2023). For a single input coordinate it is
@@ -128,8 +105,6 @@ def ridge(X: Tensor, t: Tensor, weight_decay: float | Tensor) -> Tensor:
 
 def ridge_loss(w: Tensor, X: Tensor, t: Tensor, weight_decay: float) -> Tensor:
     r"""Half the mean squared error plus the penalty: what :func:`ridge` minimises, shape (...).
-
-    .. math:: \frac{1}{2n} \lVert X w - t \rVert_2^2 + \lambda \lVert w \rVert_2^2
 
     Equation :eq:`ridge-loss` of the book; Section 1.2 (2023). Weights are (..., d), and
     :math:`\lambda \ge 0`: 0 gives plain least squares.

@@ -23,16 +23,10 @@ def translate(
 ) -> str | list[str]:
     """Translate words greedily: at each step the likeliest character, until ``<EOS>``.
 
-    Many words are decoded side by side, and the keys and values of earlier positions are kept.
-
-    Parameters
-    ----------
-    text : str or list of str
-        A sentence, whose words are translated one by one; or a list of words. So is the result.
-    max_length : int
-        Characters of a translation, at most.
-    batch_size : int
-        Words decoded side by side; a decoder-only model takes all of one length.
+    ``text`` is a sentence, whose words are translated one by one, or a list of words; so is the
+    result, of at most ``max_length`` characters a word. So many words as the batch size are decoded
+    side by side, by a decoder-only model all of one length; keys and values of earlier positions
+    are kept.
 
     Raises
     ------

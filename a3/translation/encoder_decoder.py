@@ -153,18 +153,10 @@ class Decoder(nn.Module):
 class EncoderDecoder(nn.Module):
     """The handouts' encoder-decoder transformer: one head, no norm, no dropout.
 
-    Section 2.1 of the 2025 handout, 3.1 of the 2023 one.
-
-    Parameters
-    ----------
-    hidden : int
-        Width ``H`` of every vector; even.
-    layers : int
-        Layers in the encoder, and in the decoder.
-    vocabulary : int
-        Number of tokens: 29, the letters, the hyphen, ``<SOS>`` and ``<EOS>``.
-    max_length : int
-        Longest sequence of tokens that the position tables cover.
+    Section 2.1 of the 2025 handout, 3.1 of the 2023 one. Vectors have the width ``hidden``, H,
+    which is even; encoder and decoder have so many layers each. The vocabulary is 29 tokens: the
+    letters, the hyphen, ``<SOS>`` and ``<EOS>``. The position tables cover sequences of
+    ``max_length`` tokens.
 
     Raises
     ------

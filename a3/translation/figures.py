@@ -18,14 +18,8 @@ __all__ = ["attention_maps", "loss_curves"]
 def loss_curves(panels: dict[str, dict[str, Sequence[History]]], *, alt: str) -> Figure:
     """Training loss by iteration and validation loss by epoch, several seeds a line.
 
-    Training losses are averaged over each epoch.
-
-    Parameters
-    ----------
-    panels : dict
-        Title of each row to its lines: label to histories, one a seed.
-    alt : str
-        What the figure shows.
+    Training losses are averaged over each epoch. ``panels`` maps the title of each row to its
+    lines: label to histories, one a seed. ``alt`` says what the figure shows.
     """
     figure, axes = subplots(
         len(panels), 2, squeeze=False, figsize=(8, 2.7 * len(panels)), sharey="row", alt=alt
@@ -55,14 +49,8 @@ def attention_maps(
 ) -> Figure:
     """Attention weights as squares from dark to bright, with the letters on both axes.
 
-    Parameters
-    ----------
-    maps : sequence of Tensor, shape (k, T)
-        Weights of one word, a panel each, with its title.
-    rows, columns : sequence of str, length k and T
-        What looks, and what is looked at.
-    alt : str
-        What the figure shows.
+    Maps are weights of one word, (k, T), a panel each, with its title; the k rows are what looks,
+    the T columns what is looked at, and ``alt`` says what the figure shows.
 
     Raises
     ------

@@ -52,20 +52,11 @@ def generate_tensors_for_training_decoder_nmt(
 
 @dataclass(frozen=True)
 class PromptBatch:
-    """Words and translations as single sequences, padded to the longest.
+    """Words and translations as single sequences, padded to the longest; all int64."""
 
-    Attributes
-    ----------
-    inputs : Tensor of int64, shape (B, T)
-        ``<SOS> word <EOP> translation``; padded with ``<EOS>``.
-    scored, targets : Tensor of int64, shape (tokens,)
-        The places of the flattened batch that are scored, from ``<EOP>`` to the last letter, and
-        the next token at each.
-    """
-
-    inputs: Tensor
-    scored: Tensor
-    targets: Tensor
+    inputs: Tensor  # (B, T): <SOS> word <EOP> translation, padded with <EOS>
+    scored: Tensor  # (tokens,): places in the flattened batch, from <EOP> to the last letter
+    targets: Tensor  # (tokens,): the next token at each of these
 
     @property
     def tokens(self) -> int:
@@ -80,10 +71,7 @@ class PromptBatch:
 class Prompts:
     """Word pairs as the sequences of a decoder-only model, tokenised once.
 
-    Attributes
-    ----------
-    lengths : Tensor of int64, shape (N,)
-        Tokens of each ``<SOS> word <EOP> translation``.
+    ``lengths``, int64 (N,), are the tokens of each ``<SOS> word <EOP> translation``.
     """
 
     def __init__(self, word_pairs: WordPairs):

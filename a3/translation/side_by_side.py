@@ -21,23 +21,12 @@ __all__ = ["Ensemble", "StackedBatch"]
 
 @dataclass(frozen=True)
 class StackedBatch:
-    """A batch of each of ``K`` models, padded to the longest.
+    """A batch of each of ``K`` models, padded to the longest; all int64."""
 
-    Attributes
-    ----------
-    inputs : Tensor of int64, shape (K, B, T)
-    scored : Tensor of int64, shape (K, n)
-        Places of the flattened inputs that are scored; filled up with any.
-    targets : Tensor of int64, shape (K, n)
-        The next token at each of them, ``IGNORE`` where ``scored`` is filled up.
-    tokens : Tensor of int64, shape (K,)
-        Scored tokens of each model.
-    """
-
-    inputs: Tensor
-    scored: Tensor
-    targets: Tensor
-    tokens: Tensor
+    inputs: Tensor  # (K, B, T)
+    scored: Tensor  # (K, n): places of the flattened inputs that are scored; filled up with any
+    targets: Tensor  # (K, n): the next token at each, IGNORE where scored is filled up
+    tokens: Tensor  # (K,): scored tokens of each model
 
     @classmethod
     def of(cls, batches: Sequence[PromptBatch]) -> StackedBatch:

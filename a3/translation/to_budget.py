@@ -45,23 +45,19 @@ def train_to_budget(
 
     Parameters
     ----------
-    hidden, layers : int
-        As for :class:`a3.translation.decoder_only.DecoderOnlyTransformer`.
     seeds : sequence of int
         Each draws a model's split of the words, its initial weights and its batches.
     budget : float
         FLOPs, counted as the handouts count, a backward pass as two forward passes.
-    learning_rate : float
-        Of Adam.
     decay : float or None
-        Factor on the learning rate after every epoch; None for a cosine from the learning rate
+        Factor on Adam's learning rate after every epoch; None for a cosine from the learning rate
         to a tenth of it at the end of the budget.
     words : {"small", "fresh"}
         ``"small"`` trains on four fifths of the small list again and again, ``"fresh"`` on the
         most frequent other words of Norvig's, as many as the budget needs if there are, each once
         before any comes again. An epoch has as many words, and the words held out are the same.
     checkpoint : path-like, optional
-        Written as training goes on. If it exists, training goes on from it.
+        Written as training goes on, which begins from it if it exists.
 
     Returns
     -------

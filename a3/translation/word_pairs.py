@@ -79,25 +79,13 @@ def groups_of_like_length(
 
 @dataclass(frozen=True)
 class Batch:
-    """Words and their translations as tokens, padded to the longest of each.
+    """Words and their translations as tokens, int64, padded to the longest of each."""
 
-    Attributes
-    ----------
-    source : Tensor of int64, shape (B, S)
-        Word and ``<EOS>``.
-    source_mask : Tensor of bool, shape (B, 1, S), or None
-        ``True`` on tokens; ``None`` if no source is padded.
-    inputs, targets : Tensor of int64, shape (B, T)
-        ``<SOS>`` and translation; translation and ``<EOS>``, with ``IGNORE`` on padding.
-    tokens : int
-        Target tokens, padding left out.
-    """
-
-    source: Tensor
-    source_mask: Tensor | None
-    inputs: Tensor
-    targets: Tensor
-    tokens: int
+    source: Tensor  # (B, S): word and <EOS>
+    source_mask: Tensor | None  # bool, (B, 1, S): True on tokens; None if no source is padded
+    inputs: Tensor  # (B, T): <SOS> and translation
+    targets: Tensor  # (B, T): translation and <EOS>, with IGNORE on padding
+    tokens: int  # of the targets, padding left out
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
@@ -114,10 +102,8 @@ class Batch:
 class WordPairs:
     """Word pairs, tokenised once; words alone are translated by :func:`pig_latin`.
 
-    Attributes
-    ----------
-    source_lengths, target_lengths : Tensor of int64, shape (N,)
-        Tokens of each word and of each translation, ``<EOS>`` included.
+    ``source_lengths`` and ``target_lengths``, int64 (N,), are the tokens of each word and of each
+    translation, ``<EOS>`` included.
 
     Raises
     ------
