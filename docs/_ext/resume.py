@@ -98,7 +98,8 @@ class Left:
             env.book_unread = set()
             self.reading = None
             self.keep(env)
-        if self.ended and Path(app.outdir, app.builder.searchindex_filename).is_file():
+        index = Path(app.outdir, app.builder.searchindex_filename)
+        if self.ended and index.is_file() and index.read_bytes().endswith(b"})"):
             return self.write & env.found_docs
         return env.found_docs
 
