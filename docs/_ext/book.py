@@ -201,7 +201,7 @@ def outdated_pages(app, env, added, changed, removed):
     known = getattr(env, "book_digests", {})
     stale = [page for page in digests if digests[page] != known.get(page)]
     users = {}
-    for page, source in pages.items():
+    for page, source in sorted(pages.items()):
         for name in names_used(code_of(source)):
             users.setdefault(name, []).append(page)
     if users != getattr(env, "book_users", None):
