@@ -129,7 +129,7 @@ class TinyBook:
             while words not in said and (letter := build.stdout.read(1)):
                 said += letter
             build.send_signal(how)
-            build.communicate()
+            build.wait(timeout=300)  # a kernel that outlives it may hold the pipe for longer
         assert words in said and build.returncode != 0, said
         return self.pages_that_ran()
 
