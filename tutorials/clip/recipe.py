@@ -128,8 +128,8 @@ pd.DataFrame({test: table.apply(verdict, axis=1) for test, table in factors.item
 # %%
 # **The answer.** *Augmentation* is what the main run can least do without, for things in the other
 # hand: undistorted drawings are soon known by heart. *Noise on words* makes no difference to them.
-# It is meant for names never seen. Their mean rank hardly shows it, but more of their drawings are
-# among the first five.
+# It is meant for names never seen. Neither their mean rank nor the share among the first five says
+# that these would do better without; how much noise gains there is uncertain.
 
 *in_hand, new = TESTS
 
@@ -142,7 +142,8 @@ noisy, plain = (100 * among_five(new, name) for name in ("main", "main: no noise
 gain, reach = mean_and_reach(noisy - plain)
 print(f"{new}: {noisy.mean():.0f} % among five, without noise {plain.mean():.0f} %; "
       f"a gain of {gain:.0f} points ({gain - reach:.0f} to {gain + reach:.0f})")  # fmt: skip
-assert not full or gain > reach
+unseen_without = factors[new].loc["main: no noise on words"]
+assert not full or (gain + reach > 0 and unseen_without["high"] > 1)
 for test in in_hand if full else ():
     assert factors[test].loc["main: no augmentation", "low"] > 1
     assert 0.8 < factors[test].loc["main: no noise on words", "factor"] < 1.25
@@ -150,7 +151,7 @@ for test in in_hand if full else ():
 # %%
 # *Vectors learned here* show the price of fixed ones. A run this short does better with its own for
 # what it has seen, since fixed vectors leave all learning to the tower behind them. For names that
-# were never seen they are worse: of those there was nothing to learn from.
+# were never seen that advantage is gone: of those there was nothing to learn from.
 #
 # With the *scale* fixed at 1 every wrong caption is pushed nearly alike (:doc:`temperature`), and
 # the model falls behind. So does one with *CLIP's loss*, by which drawings do not pick each other,
@@ -163,7 +164,8 @@ for test in in_hand if full else ():
     assert of.loc[["scale fixed at 1", "CLIP's loss alone"], "low"].min() > 1
     assert of.loc["batch of 16", "factor"] < 1.5
     assert of.loc["word vectors learned here", "high"] < 1
-assert not full or factors[new].loc["short: word vectors learned here", "factor"] > 1
+    own = factors[new].loc["short: word vectors learned here", "factor"]
+    assert own > of.loc["word vectors learned here", "high"]
 bare = [logs[test]["short: bare names as captions"] - logs[test]["short"] for test in in_hand]
 gap, reach = mean_and_reach(bare[0] - bare[1])  # by description over by name
 low, middle, high = (torch.exp(gap + side * reach).item() for side in (-1, 0, 1))
@@ -212,7 +214,7 @@ assert not full or paired < apart
 # -------
 #
 # An ablation is a difference on the same things, with its interval. It holds at its own budget: a
-# short run would have dropped two parts that the main run needs.
+# short run thinks less of augmentation and of noise than the main run does.
 #
 # Exercises
 # ---------
@@ -251,14 +253,15 @@ for name in ("main", "main: no augmentation"):
 #    :label: recipe-early-answer
 #    :class: dropdown
 #
-# To keep neither: without augmentation the short run finds no less, and without noise more. They
-# keep drawings and captions from being learned by heart, and a short run does not get so far; until
-# then they only make its task harder. The changes that only it was given are under this doubt too.
+# That both are worth less than they are: leaving one out costs the short run less than the main
+# one, or even helps it. They keep drawings and captions from being learned by heart, and a short
+# run does not get so far; until then they only make its task harder. The changes that only it was
+# given are under this doubt too.
 
 for what in ("no augmentation", "no noise on words"):
     main, short = (factors[in_hand[0]].loc[f"{base}: {what}"] for base in BASES)
     print(f"{what}:", f"main {verdict(main)}", f"short {verdict(short)}", sep="\n  ")
-    assert not full or short.factor < min(main.low, 1.1)
+    assert not full or short.factor < main.factor
 
 # %%
 # .. solution-end::
