@@ -42,6 +42,8 @@ def call_in_processes(
     finished = False
     try:
         while waiting or running:
+            if until is not None and time.time() >= until:
+                return
             while waiting and len(running) < processes:
                 i, attempt = waiting.popleft()
                 process = _process()

@@ -41,7 +41,8 @@ def shown_on(app, docname, run):
         title = app.env.titles[page].astext()
         line += [nodes.Text(", ")] if number else []
         line += nodes.reference("", title, refuri=uri, internal=True)
-    return line + nodes.Text(".")
+    line += nodes.Text(".")
+    return line
 
 
 def table(app, those):
