@@ -1,4 +1,4 @@
-"""One training loop for every model of the book: history, early stopping, checkpoints, resume."""
+"""How the translators are trained: one loop, with history, early stopping and checkpoints."""
 
 from __future__ import annotations
 
