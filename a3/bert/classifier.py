@@ -1,4 +1,4 @@
-"""A sentence classifier on BERT, and its sibling for checkpoints of the RoBERTa type."""
+"""A sentence classifier on BERT, and its sibling for weights of the RoBERTa type."""
 
 from __future__ import annotations
 
@@ -79,20 +79,20 @@ _CLASSIFIERS = {"bert": BertForSentenceClassification, "roberta": RobertaForSent
 def load_classifier(
     folder: str | Path, *, num_labels: int = len(LABELS), seed: int = 0, pretrained: bool = True
 ) -> tuple[nn.Module, PreTrainedTokenizerBase]:
-    """A classifier on a checkpoint, of the class that fits it, and the checkpoint's tokenizer.
+    """A classifier on pretrained weights, of the class that fits them, and their tokenizer.
 
-    The checkpoint is as transformers saves it; :func:`a3.bert.pretrained.checkpoint` finds one.
+    The folder is as transformers saves it; :func:`a3.bert.pretrained.pretrained_weights` finds one.
     The seed draws the weights that it does not have: the classifier's, perhaps the pooler's; where
     ``pretrained`` is False, every weight, for the same architecture that knows nothing.
 
     Raises
     ------
     ValueError
-        If there is no checkpoint, its architecture has no classifier here, or it lacks weights of
+        If there is no model, its architecture has no classifier here, or it lacks weights of
         the encoder.
     """
     if not (Path(folder) / "config.json").is_file():
-        raise ValueError(f"{folder} is not a checkpoint: expected a folder with a config.json")
+        raise ValueError(f"{folder} is not a model's folder: expected one with a config.json")
     config = AutoConfig.from_pretrained(folder, num_labels=num_labels)
     if config.model_type not in _CLASSIFIERS:
         raise ValueError(

@@ -89,19 +89,21 @@ def encode(
     ValueError
         If there is no sentence, one is empty or longer, or a label is not 0, 1 or 2.
     """
-    sentences, labels = [*data["sentence"]], torch.tensor([*data["label"]], dtype=torch.long)
+    sentences, labels = [*data["sentence"]], [*data["label"]]
     if not sentences:
         raise ValueError("there are no sentences")
     if not all(isinstance(s, str) and s.strip() for s in sentences):
         raise ValueError("a sentence is empty; expected words")
-    if not ((labels >= 0) & (labels <= 2)).all():
-        raise ValueError(f"labels must be 0, 1 or 2, got {sorted({*labels.tolist()})}")
+    if others := sorted({str(label) for label in labels if label not in (0, 1, 2)}):
+        raise ValueError(f"labels must be 0, 1 or 2, got {', '.join(others)}")
     inputs = dict(tokenizer(sentences, padding=True, return_tensors="pt"))
     lengths = inputs["attention_mask"].sum(dim=1)
     if max_length is not None and lengths.max() > max_length:
         longest = sentences[int(lengths.argmax())]
-        raise ValueError(f"{longest!r} has {lengths.max()} tokens, more than {max_length}")
-    return Sentences(inputs, labels)
+        raise ValueError(
+            f"{longest!r} has {lengths.max()} tokens, more than max_length, which is {max_length}"
+        )
+    return Sentences(inputs, torch.tensor(labels, dtype=torch.long))
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:

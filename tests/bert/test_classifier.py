@@ -36,7 +36,7 @@ INPUTS = {
 
 @pytest.fixture
 def folder(tmp_path):
-    """A checkpoint of a BERT without a classifier."""
+    """The folder of a BERT without a classifier."""
     save_tiny_bert(tmp_path, **SMALL)
     return tmp_path
 
@@ -84,7 +84,7 @@ def test_saved_and_loaded_it_is_the_same(tmp_path):
     assert (tmp_path / "model.safetensors").is_file()
 
 
-def test_a_checkpoint_of_transformers_classifier_loads(tmp_path):
+def test_the_folder_of_transformers_classifier_loads(tmp_path):
     torch.manual_seed(0)
     theirs = BertForSequenceClassification(BertConfig(**SMALL)).eval()
     theirs.save_pretrained(tmp_path)
@@ -92,7 +92,7 @@ def test_a_checkpoint_of_transformers_classifier_loads(tmp_path):
     assert torch.equal(ours(**INPUTS).logits, theirs(**INPUTS).logits)
 
 
-def test_the_encoder_is_the_checkpoints_and_the_classifier_is_drawn(folder):
+def test_the_encoder_is_the_pretrained_one_and_the_classifier_is_drawn(folder):
     model, tokenizer = load_classifier(folder, seed=1)
     assert isinstance(model, BertForSentenceClassification) and not model.training
     encoder = BertModel.from_pretrained(folder)
@@ -110,15 +110,15 @@ def test_the_seed_draws_the_classifier_and_leaves_the_global_state(folder):
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_without_pretraining_no_weight_is_the_checkpoints(folder):
+def test_without_pretraining_no_weight_is_pretrained(folder):
     trained, _ = load_classifier(folder)
     drawn, _ = load_classifier(folder, seed=3, pretrained=False)
     name = "encoder.layer.0.attention.self.query.weight"
     assert not torch.equal(trained.state_dict()[name], drawn.state_dict()[name])
 
 
-def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="is not a checkpoint: expected a folder with a config"):
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="is not a model's folder: expected one with a config"):
         load_classifier(tmp_path)
 
 

@@ -64,8 +64,12 @@ def test_sentences_are_padded_to_one_length(tokenizer):
         ([], "there are no sentences"),
         ([("four", 2), ("  ", 2)], "a sentence is empty"),
         ([(None, 2)], "a sentence is empty"),
-        ([("four", 3)], r"labels must be 0, 1 or 2, got \[3\]"),
-        ([("one minus two minus three minus four", 0)], "has 9 tokens, more than 7"),
+        ([("four", 3)], r"labels must be 0, 1 or 2, got 3"),
+        (
+            [("one minus two minus three minus four", 0)],
+            "9 tokens, more than max_length, which is 7",
+        ),
+        ([("four", "plus")], "labels must be 0, 1 or 2, got plus"),
     ],
 )
 def test_sentences_that_cannot_be_used_are_refused(tokenizer, rows, message):

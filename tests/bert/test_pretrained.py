@@ -7,7 +7,7 @@ import huggingface_hub.constants
 import pytest
 
 import a3.bert.pretrained
-from a3.bert.pretrained import HUB_CHECKPOINTS, Checkpoint, checkpoint, minilm
+from a3.bert.pretrained import HUB_WEIGHTS, PretrainedWeights, minilm, pretrained_weights
 from a3.lab.environment import hub_reachable
 
 
@@ -25,12 +25,13 @@ def without_network(monkeypatch, tmp_path):
     hub_reachable.cache_clear()
 
 
-@pytest.mark.parametrize("name", HUB_CHECKPOINTS)
+@pytest.mark.parametrize("name", HUB_WEIGHTS)
 def test_without_network_and_cache_it_is_minilm_and_one_line_says_so(name, without_network, caplog):
     with caplog.at_level(logging.WARNING, "a3"):
-        found = checkpoint(name)
+        found = pretrained_weights(name)
     assert found.name == "MiniLM" and found.folder == minilm()
-    assert found.line.startswith(f"Checkpoint: MiniLM (6 layers, width 384) in place of {name}")
+    asked = f"Pretrained weights: MiniLM (6 layers, width 384) in place of {name}"
+    assert found.line.startswith(asked)
     assert "not in the cache and the hub cannot be reached" in found.line
     assert [record.getMessage() for record in caplog.records] == [found.line]
 
@@ -41,10 +42,10 @@ def test_what_the_cache_holds_is_taken_without_network(without_network, tmp_path
     (repository / "snapshots/0123456789abcdef/config.json").write_text("{}")
     (repository / "refs").mkdir()
     (repository / "refs/main").write_text("0123456789abcdef")
-    found = checkpoint("MathBERT")
+    found = pretrained_weights("MathBERT")
     assert found.name == "MathBERT" and found.folder.name == "0123456789abcdef"
     assert found.line == (
-        "Checkpoint: MathBERT, tbs17/MathBERT at 0123456789ab, from the hub's cache."
+        "Pretrained weights: MathBERT, tbs17/MathBERT at 0123456789ab, from the hub's cache."
     )
 
 
@@ -57,7 +58,7 @@ def test_with_the_hub_it_is_downloaded_at_the_revision(monkeypatch, tmp_path):
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     monkeypatch.setattr(a3.bert.pretrained, "hub_reachable", lambda: True)
-    found = checkpoint("BERTweet", revision="v2")
+    found = pretrained_weights("BERTweet", revision="v2")
     assert asked["repository"] == "vinai/bertweet-base" and asked["revision"] == "v2"
     assert not asked["local_files_only"]
     assert found.line.endswith("vinai/bertweet-base at 89abcdef0123, from the hub.")
@@ -69,13 +70,13 @@ def test_a_download_that_breaks_off_is_named(monkeypatch):
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", breaks_off)
     monkeypatch.setattr(a3.bert.pretrained, "hub_reachable", lambda: True)
-    found = checkpoint()
+    found = pretrained_weights()
     assert found.name == "MiniLM" and "it failed (ConnectionResetError)" in found.line
 
 
-def test_a_checkpoint_of_another_name_is_refused():
+def test_weights_of_another_name_is_refused():
     with pytest.raises(ValueError, match=r"one of \['MathBERT', 'BERTweet'\], got 'GPT-2'"):
-        checkpoint("GPT-2")
+        pretrained_weights("GPT-2")
 
 
 def package_at(folder, monkeypatch):
@@ -99,9 +100,9 @@ def test_without_the_package_the_error_says_how_to_install_it(monkeypatch):
 
 
 def test_the_file_of_weights_is_the_safe_one_where_there_are_two(tmp_path):
-    found = Checkpoint("BERTweet", tmp_path, "")
+    found = PretrainedWeights("BERTweet", tmp_path, "")
     with pytest.raises(FileNotFoundError, match=r"has no weights: expected model\.safetensors or"):
-        _ = found.weights
+        _ = found.file
     for file in ("pytorch_model.bin", "model.safetensors"):
         (tmp_path / file).touch()
-        assert found.weights == tmp_path / file
+        assert found.file == tmp_path / file

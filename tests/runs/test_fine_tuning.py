@@ -13,10 +13,10 @@ from a3.runs.fine_tuning import EXPERIMENTS, RECIPES, fine_tuned, run_arm
 
 @pytest.fixture
 def weights(tmp_path, monkeypatch):
-    """A tiny checkpoint, recipes of one epoch, and a cache of its own."""
+    """A tiny model, recipes of one epoch, and a cache of its own."""
     monkeypatch.setenv("A3_CACHE", str(tmp_path / "cache"))
     shape = {"hidden_size": 8, "num_attention_heads": 1, "intermediate_size": 8}
-    return save_tiny_bert(tmp_path / "checkpoint", num_hidden_layers=1, **shape)
+    return save_tiny_bert(tmp_path / "model", num_hidden_layers=1, **shape)
 
 
 @pytest.mark.parametrize("arm", RECIPES)

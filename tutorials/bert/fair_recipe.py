@@ -19,7 +19,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from a3.bert.classifier import load_classifier
 from a3.bert.fine_tuning import encode, features
-from a3.bert.pretrained import checkpoint
+from a3.bert.pretrained import pretrained_weights
 from a3.bert.scores import scores
 from a3.bert.verbal_arithmetic import splits, value, verbal_arithmetic
 from a3.lab import figures
@@ -27,7 +27,7 @@ from a3.lab.environment import profile
 from a3.runs.fine_tuning import EXPERIMENTS, fine_tuned
 
 full = profile() == "full"
-found = checkpoint("MathBERT")  # says which it is
+found = pretrained_weights("MathBERT")  # says which it is
 of_minilm = full and found.name == "MiniLM"  # what is claimed of this model alone
 seeds = range(5) if full else [0]
 data = verbal_arithmetic()

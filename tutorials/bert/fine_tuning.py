@@ -18,7 +18,7 @@ from sklearn.metrics import confusion_matrix, f1_score
 
 from a3.bert.classifier import load_classifier
 from a3.bert.fine_tuning import FineTuning, decay_groups
-from a3.bert.pretrained import checkpoint
+from a3.bert.pretrained import pretrained_weights
 from a3.bert.scores import scores
 from a3.bert.verbal_arithmetic import LABELS, splits
 from a3.lab import figures
@@ -26,7 +26,7 @@ from a3.lab.environment import profile
 from a3.runs.fine_tuning import EXPERIMENTS, RECIPES, fine_tuned
 
 full = profile() == "full"
-found = checkpoint("MathBERT")  # says which it is
+found = pretrained_weights("MathBERT")  # says which it is
 of_minilm = full and found.name == "MiniLM"  # what is claimed of this model alone
 runs = fine_tuned("fine-tuning")
 seeds = [run.seed for run in runs["full"]]

@@ -24,14 +24,14 @@ from transformers import BertModel
 
 from a3.bert.classifier import load_classifier
 from a3.bert.fine_tuning import FineTuning, encode, features, fine_tune, fit_linear
-from a3.bert.pretrained import checkpoint
+from a3.bert.pretrained import pretrained_weights
 from a3.bert.verbal_arithmetic import splits, verbal_arithmetic
 from a3.lab import figures
 from a3.lab.environment import profile
 from a3.runs.fine_tuning import fine_tuned
 
 full = profile() == "full"
-found = checkpoint("MathBERT")  # says which it is
+found = pretrained_weights("MathBERT")  # says which it is
 tuned, tokenizer = load_classifier(found.folder)
 frozen, _ = load_classifier(found.folder)
 for name, parameter in frozen.named_parameters():

@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 
-from a3.bert.pretrained import checkpoint
+from a3.bert.pretrained import pretrained_weights
 from a3.bert.verbal_arithmetic import LABELS, longer_sentences, splits, verbal_arithmetic
 from a3.lab import figures
 from a3.lab.environment import profile
@@ -27,7 +27,7 @@ from a3.lab.intervals import student
 from a3.runs.fine_tuning import fine_tuned
 
 full = profile() == "full"
-found = checkpoint()  # says which
+found = pretrained_weights()  # says which
 ours = full and found.name == "MiniLM"  # what the claims below are about
 
 models = ["full", "frozen", "random"]

@@ -18,7 +18,7 @@ import torch
 from scipy import stats
 
 from a3.bert.error_grids import ErrorGrids
-from a3.bert.pretrained import checkpoint
+from a3.bert.pretrained import pretrained_weights
 from a3.bert.verbal_arithmetic import LABELS, splits, verbal_arithmetic
 from a3.lab import figures
 from a3.lab.environment import profile
@@ -26,7 +26,7 @@ from a3.lab.intervals import student
 from a3.runs.fine_tuning import fine_tuned
 
 full = profile() == "full"
-found = checkpoint()  # says which
+found = pretrained_weights()  # says which
 ours = full and found.name == "MiniLM"  # what the claims below are about
 
 names = ["full", "frozen", "random", "full, handouts'"]

@@ -16,21 +16,21 @@ import pandas as pd
 from scipy import stats
 
 from a3.bert.mathematical_english import number_words
-from a3.bert.pretrained import HUB_CHECKPOINTS, checkpoint
+from a3.bert.pretrained import HUB_WEIGHTS, pretrained_weights
 from a3.lab import figures
 from a3.lab.environment import profile
 from a3.runs import pretraining as runs
-from a3.runs.learning_curves import checkpoint_curves, learning_curves, summary
+from a3.runs.learning_curves import learning_curves, pretrained_curves, summary
 from a3.runs.pretraining import CORPORA, SIZES
 
 full = profile() == "full"
 seeds = (0, 1, 2, 3) if full else (0, 1)
 curves = learning_curves()
 
-found = {name: checkpoint(name) for name in HUB_CHECKPOINTS}  # says which
-hub = {k: c.weights for k, c in found.items() if full and c.name == k}
+found = {name: pretrained_weights(name) for name in HUB_WEIGHTS}  # says which
+hub = {k: c.file for k, c in found.items() if full and c.name == k}
 if hub:
-    curves = pd.concat([curves, checkpoint_curves(hub, seeds)])
+    curves = pd.concat([curves, pretrained_curves(hub, seeds)])
 
 accuracy = summary(curves)
 styles = ("o-", "s--", "^-.", "v:", "P-", "X--")

@@ -19,11 +19,11 @@ from transformers import BertForSequenceClassification, BertModel
 
 from a3.bert.classifier import BertForSentenceClassification, load_classifier
 from a3.bert.fine_tuning import encode
-from a3.bert.pretrained import checkpoint
+from a3.bert.pretrained import pretrained_weights
 from a3.bert.verbal_arithmetic import LABELS, verbal_arithmetic
 from a3.translation.figures import attention_maps
 
-found = checkpoint("MathBERT")  # says which it is
+found = pretrained_weights("MathBERT")  # says which it is
 model, tokenizer = load_classifier(found.folder)
 data = verbal_arithmetic()
 sentences = encode(tokenizer, data)  # all 800, padded to one length

@@ -21,11 +21,11 @@ from transformers import BertModel, RobertaConfig, RobertaForMaskedLM, RobertaMo
 from transformers.utils import logging
 
 from a3.bert.classifier import load_classifier
-from a3.bert.pretrained import checkpoint, minilm
+from a3.bert.pretrained import minilm, pretrained_weights
 from a3.lab import figures
 
 logging.set_verbosity_error()  # or a table of names goes to the log: see below
-checkpoint("BERTweet")  # says whether it is at hand
+pretrained_weights("BERTweet")  # says whether it is at hand
 scratch = tempfile.TemporaryDirectory()
 folder = Path(scratch.name)
 small = RobertaConfig(
