@@ -83,7 +83,7 @@ togglebutton_hint_hide = "Hide"
 
 # -- Reference of the package ----------------------------------------------------------------------
 autodoc_member_order = "bysource"
-autodoc_typehints = "none"  # the docstrings give types with their shapes
+autodoc_typehints = "signature"  # the docstrings give what types cannot say, such as shapes
 numpydoc_show_class_members = False
 # Nothing is fetched while building, so only our own names can be resolved, and all of them must be.
 nitpick_ignore_regex = [("py:.*", r"(?!a3\b).*")]

@@ -3,7 +3,7 @@
 ``python -m a3.scaling runs.csv`` does it from a shell.
 """
 
-from a3.scaling.compute_optimal import compute_optimal
+from a3.scaling.allocation import compute_optimal
 from a3.scaling.isoflop import fit_isoflop
 from a3.scaling.parabola import find_optimal_params
 from a3.scaling.parametric import fit_parametric

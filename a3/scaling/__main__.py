@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from a3.scaling import figures as scaling_figures
-from a3.scaling.compute_optimal import compute_optimal
+from a3.scaling.allocation import compute_optimal
 from a3.scaling.isoflop import IsoFLOPFit, fit_isoflop
 from a3.scaling.parametric import ParametricFit, fit_parametric
 

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from a3.lab import figures
-from a3.scaling.compute_optimal import compute_optimal
+from a3.scaling.allocation import compute_optimal
 from a3.scaling.isoflop import IsoFLOPFit
 from a3.scaling.parametric import ParametricFit
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from a3.scaling.compute_optimal import compute_optimal
+from a3.scaling.allocation import compute_optimal
 from a3.scaling.isoflop import fit_isoflop
 from a3.scaling.parametric import fit_parametric
 
