@@ -1,4 +1,4 @@
-"""Sphinx configuration of the book. What is more than a setting is in docs/_ext/book.py."""
+"""Sphinx configuration of the book. What is more than a setting is in docs/_ext."""
 
 import os
 import sys
@@ -33,7 +33,9 @@ extensions = [
     "sphinx_togglebutton",
     "sphinxcontrib.bibtex",
     "sphinxcontrib.katex",
+    "how_it_was_run",
     "trained_models",
+    "used_on",
 ]
 templates_path = [str(ROOT / "docs" / "_templates")]
 # A part's own introduction takes the place of the gallery's index, and of its timing tables.
@@ -85,6 +87,7 @@ togglebutton_hint_hide = "Hide"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"  # the docstrings give what types cannot say, such as shapes
 numpydoc_show_class_members = False
+maximum_signature_line_length = 88  # longer ones have a line a parameter
 # Nothing is fetched while building, so only our own names can be resolved, and all of them must be.
 nitpick_ignore_regex = [("py:.*", r"(?!a3\b).*")]
 

@@ -18,8 +18,6 @@ Order
 Figures
     Each figure is saved for light and for dark pages: here for scripts, in ``chapter_kernel.py``
     for chapters. A page with a figure without alternative text is a failed page.
-Used on
-    The reference of each public name of ``a3`` links to the pages whose code uses it.
 """
 
 import ast
@@ -27,22 +25,17 @@ import hashlib
 import html
 import json
 import os
-import platform
 import re
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 import failures
-import joblib
-import psutil
 from docutils import nodes
 from failures import fail
 from myst_nb.core.read import is_myst_markdown_notebook, read_myst_markdown_notebook
 from myst_nb.sphinx_ import NbMetadataCollector
 from resume import Left
 from sphinx.errors import SphinxError
-from sphinx.util.docutils import SphinxDirective
+from used_on import names_used
 
 from a3.lab.keys import code_digest
 
@@ -97,56 +90,6 @@ def code_of(source):
         cells = read_myst_markdown_notebook(text).cells
         text = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
     return text
-
-
-def names_used(code):
-    """Collect the dotted names of ``a3`` that some code imports or reaches through an import."""
-    stands_for, used = {}, set()
-    try:
-        tree = ast.parse(code)
-    except SyntaxError:  # the page fails when it is run
-        return used
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for item in node.names:
-                top = item.name.split(".")[0]
-                stands_for[item.asname or top] = item.name if item.asname else top
-                used.add(item.name)
-        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            for item in node.names:
-                stands_for[item.asname or item.name] = f"{node.module}.{item.name}"
-                used.add(f"{node.module}.{item.name}")
-    for node in ast.walk(tree):
-        path = []
-        while isinstance(node, ast.Attribute):
-            path.insert(0, node.attr)
-            node = node.value
-        if path and isinstance(node, ast.Name) and node.id in stands_for:
-            used.add(".".join([stands_for[node.id], *path]))
-    return {defined_as(name) for name in used if name.split(".")[0] == "a3"}
-
-
-def defined_as(name):
-    """Follow a dotted name to where it is defined, if other modules of ``a3`` hand it on."""
-    parts = name.split(".")
-    for end in range(len(parts) - 1, 0, -1):
-        file = ROOT.joinpath(*parts[:end])
-        file = file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
-        if file.is_file():
-            source = imported_by(file).get(parts[end])
-            return defined_as(".".join([source, *parts[end + 1 :]])) if source else name
-    return name
-
-
-@cache
-def imported_by(file):
-    """Map each name that a module imports from another to its full name."""
-    return {
-        item.asname or item.name: f"{node.module}.{item.name}"
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ImportFrom) and not node.level
-        for item in node.names
-    }
 
 
 # -- Freshness -------------------------------------------------------------------------------------
@@ -249,70 +192,6 @@ def record_timings(app, env):
     Path(app.outdir).with_name("timings.json").write_text(text + "\n")
 
 
-# -- How it was run --------------------------------------------------------------------------------
-class how_it_was_run(nodes.General, nodes.Element):
-    """Stands for the tables until every page has run."""
-
-
-class HowItWasRun(SphinxDirective):
-    """Tables of the machine, the versions and the seconds of each page of this build."""
-
-    def run(self):
-        self.env.note_reread()
-        return [how_it_was_run()]
-
-
-def processor():
-    """Name of the processor, as the system gives it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def table(rows):
-    """Make a table of two columns, of text or nodes."""
-    group = nodes.tgroup("", *(nodes.colspec(colwidth=50) for _ in range(2)), cols=2)
-    group += (body := nodes.tbody())
-    for row in rows:
-        cells = [nodes.Text(cell) if isinstance(cell, str) else cell for cell in row]
-        body += nodes.row("", *(nodes.entry("", nodes.paragraph("", "", cell)) for cell in cells))
-    return nodes.table("", group)
-
-
-def fill_how_it_was_run(app, doctree, docname):
-    """Put the tables where the directive stands."""
-    for place in list(doctree.findall(how_it_was_run)):
-        machine = [
-            ("Processor", processor()),
-            ("Processors the build may use", str(joblib.cpu_count())),
-            ("Memory", f"{psutil.virtual_memory().total / 2**30:.1f} GiB"),
-            ("System", f"{platform.system()} {platform.machine()}"),
-            ("Profile", app.config.a3_profile),
-        ]
-        packages = (
-            "a3 torch numpy scipy scikit-learn transformers open_clip_torch matplotlib sphinx "
-            "sphinx-gallery myst-nb"
-        )
-        versions = [(package, version(package)) for package in packages.split()]
-        timings = app.env.book_timings
-        pages = []
-        for page, seconds in timings.items():
-            uri = app.builder.get_relative_uri(docname, page)
-            link = nodes.reference("", app.env.titles[page].astext(), refuri=uri, internal=True)
-            pages.append((link, "failed" if seconds is None else f"{seconds:.1f} s"))
-        place.replace_self(
-            [
-                nodes.rubric("", "Machine and profile"),
-                table(machine),
-                nodes.rubric("", "Versions"),
-                table([("Python", platform.python_version()), *versions]),
-                nodes.rubric("", "Seconds of each page"),
-                table([*pages, ("Together", f"{sum(filter(None, timings.values())):.1f} s")]),
-            ]
-        )
-
-
 # -- Figures ---------------------------------------------------------------------------------------
 def save_figures(block, block_vars, gallery_conf):
     """Save every open figure of a script for light and dark pages, and close it.
@@ -369,29 +248,16 @@ def escape_equations(app, doctree, docname):
         equation += nodes.Text(text)
 
 
-# -- Used on ---------------------------------------------------------------------------------------
-def add_used_on(app, what, name, obj, options, lines):
-    """End the reference of a name with links to the pages that use it."""
-    users = app.env.book_users.get(defined_as(name), [])
-    if what != "module" and users:
-        lines += ["", "**Used on** " + ", ".join(f":doc:`/{page}`" for page in users), ""]
-
-
 def setup(app):
     os.environ["TQDM_DISABLE"] = "1"  # a page shows what its code printed, progress bars included
     os.environ.pop("MPLBACKEND", None)  # or a chapter's kernel would show no figure
     os.environ["PYTHONSTARTUP"] = str(Path(__file__).with_name("chapter_kernel.py"))
-    app.setup_extension("sphinx.ext.autodoc")
     app.add_config_value("a3_profile", os.environ.get("A3_PROFILE", "full"), "env")
     failures.connect(app)
     Left(app)
-    app.add_node(how_it_was_run)
-    app.add_directive("how-it-was-run", HowItWasRun)
     app.connect("builder-inited", forget_stale_scripts, priority=100)  # before the gallery
     app.connect("env-get-outdated", outdated_pages)
     app.connect("env-updated", record_timings)
     app.connect("doctree-resolved", refuse_images_without_text)
     app.connect("doctree-resolved", escape_equations)
-    app.connect("doctree-resolved", fill_how_it_was_run)
-    app.connect("autodoc-process-docstring", add_used_on, priority=900)  # after numpydoc
     return {"env_version": 1, "parallel_read_safe": False}

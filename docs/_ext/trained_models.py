@@ -4,9 +4,12 @@ import hashlib
 from pathlib import Path
 
 from docutils import nodes
+from page_tables import link_to, table
 from sphinx.util.docutils import SphinxDirective
 
 from a3.runs.notebook import runs
+
+HEADER = ("run", "settings", "kB", "SHA-256")
 
 
 class trained_models(nodes.General, nodes.Element):
@@ -29,7 +32,9 @@ def fill(app, doctree, docname):
             by_experiment.setdefault(run.name.partition("/")[0], []).append(run)
         parts = []
         for name, those in by_experiment.items():
-            parts += [nodes.rubric("", name), shown_on(app, docname, those[0]), table(app, those)]
+            rows = [kept(app, run) for run in those]
+            parts += [nodes.rubric("", name), shown_on(app, docname, those[0])]
+            parts += [table(rows, HEADER, (20, 50, 10, 20), classes=["trained-models"])]
         place.replace_self(parts)
 
 
@@ -37,33 +42,21 @@ def shown_on(app, docname, run):
     """A line of links to the pages that show an experiment."""
     line = nodes.paragraph("", "Shown on ")
     for number, page in enumerate(run.experiment.pages):
-        uri = app.builder.get_relative_uri(docname, page)
-        title = app.env.titles[page].astext()
         line += [nodes.Text(", ")] if number else []
-        line += nodes.reference("", title, refuri=uri, internal=True)
+        line += link_to(app, docname, page)
     line += nodes.Text(".")
     return line
 
 
-def table(app, those):
-    """One row a run."""
-    group = nodes.tgroup("", *(nodes.colspec(colwidth=width) for width in (20, 50, 10, 20)), cols=4)
-    group += nodes.thead("", row([nodes.Text(n) for n in ("run", "settings", "kB", "SHA-256")]))
-    group += (body := nodes.tbody())
-    for run in those:
-        name, size, digest = nodes.literal("", run.name), "", "missing"
-        if run.kept:
-            content = run.path.read_bytes()
-            size, digest = f"{len(content) / 1e3:,.0f}", hashlib.sha256(content).hexdigest()[:12]
-        if Path(app.outdir, "results", run.path.name).is_file():
-            name = nodes.reference("", "", name, refuri=f"results/{run.path.name}")
-        body += row([name, nodes.Text(run.summary), nodes.Text(size), nodes.literal("", digest)])
-    return nodes.table("", group, classes=["trained-models"])
-
-
-def row(cells):
-    """A row of a table."""
-    return nodes.row("", *(nodes.entry("", nodes.paragraph("", "", cell)) for cell in cells))
+def kept(app, run):
+    """The cells of one run: name, settings, size and digest of its file."""
+    name, size, digest = nodes.literal("", run.name), "", "missing"
+    if run.kept:
+        content = run.path.read_bytes()
+        size, digest = f"{len(content) / 1e3:,.0f}", hashlib.sha256(content).hexdigest()[:12]
+    if Path(app.outdir, "results", run.path.name).is_file():
+        name = nodes.reference("", "", name, refuri=f"results/{run.path.name}")
+    return name, run.summary, size, nodes.literal("", digest)
 
 
 def setup(app):

@@ -9,6 +9,7 @@ from docutils import nodes
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "_ext"))
 book = pytest.importorskip("book", reason="the docs extra is not installed")
+used_on = pytest.importorskip("used_on", reason="the docs extra is not installed")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_names_used():
     code = "import a3\nfrom a3.lab import figures as f\n"
     code += "from a3.translation.attention import X as Y\n"
     code += "f.band(Y)\na3.lab.keys.key(1)\n"
-    assert book.names_used(code) >= {
+    assert used_on.names_used(code) >= {
         "a3.lab.figures.band",
         "a3.translation.attention.X",
         "a3.lab.keys.key",
@@ -99,7 +100,7 @@ def test_names_used():
 
 def test_names_are_followed_to_where_they_are_defined():
     code = "from a3.scaling import fit_isoflop\nfrom a3 import scaling\nscaling.find_optimal_params"
-    assert book.names_used(code) >= {
+    assert used_on.names_used(code) >= {
         "a3.scaling.isoflop.fit_isoflop",
         "a3.scaling.parabola.find_optimal_params",
     }
@@ -112,7 +113,7 @@ def test_used_on_links_from_every_place_of_a_name(name):
             book_users = {"a3.scaling.isoflop.fit_isoflop": ["tutorials/nmt/isoflop"]}
 
     lines = ["Fit."]
-    book.add_used_on(App, "function", name, None, None, lines)
+    used_on.add_used_on(App, "function", name, None, None, lines)
     assert ":doc:`/tutorials/nmt/isoflop`" in "".join(lines)
 
 
@@ -120,7 +121,7 @@ def test_page_that_cannot_be_parsed_has_a_digest_and_no_names(tmp_path):
     page = tmp_path / "page.py"
     page.write_text("x = (")
     assert book.digest(page, "full") != book.digest(page, "quick")
-    assert book.names_used("x = (") == set()
+    assert used_on.names_used("x = (") == set()
 
 
 def test_digest_follows_profile_and_code(tmp_path):
