@@ -8,6 +8,7 @@ import re
 import signal
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, wait
@@ -22,6 +23,8 @@ __all__ = ["call_in_processes"]
 _IDLE = 300.0  # seconds after which a process without work ends
 _THREADS = ("OMP", "OPENBLAS", "MKL", "BLIS", "VECLIB_MAXIMUM", "NUMBA", "NUMEXPR")
 _idle: list[ProcessPoolExecutor] = []  # of earlier sweeps, each of one process
+# A process that has grown is renewed between two calls, and nothing is lost.
+warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
 
 
 def call_in_processes(
@@ -85,7 +88,7 @@ def _process() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(
         1,
         timeout=_IDLE,
-        env={f"{name}_NUM_THREADS": "1" for name in _THREADS},
+        env={f"{name}_NUM_THREADS": "1" for name in _THREADS} | {"TQDM_DISABLE": "1"},
         initializer=_begin,
         initargs=(os.getpid(),),
     )
