@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,13 +43,15 @@ class BertForSentenceClassification(BertModel):
         attention_mask: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         labels: Tensor | None = None,
+        **options: Any,
     ) -> SequenceClassifierOutput:
         """Logits of each class, (B, num_labels), of int64 inputs, (B, T).
 
-        With labels, (B,), also ``loss``, the mean cross-entropy in nats.
+        With labels, (B,), also ``loss``, the mean cross-entropy in nats. Options such as
+        ``output_attentions`` go to the encoder, and what they ask for is handed back.
         """
-        encoded = super().forward(input_ids, attention_mask, token_type_ids)
-        return _classify(self, encoded.pooler_output, labels)
+        encoded = super().forward(input_ids, attention_mask, token_type_ids, **options)
+        return _classify(self, encoded, labels)
 
 
 class RobertaForSentenceClassification(RobertaModel):
@@ -67,10 +70,11 @@ class RobertaForSentenceClassification(RobertaModel):
         attention_mask: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         labels: Tensor | None = None,
+        **options: Any,
     ) -> SequenceClassifierOutput:
         """As :meth:`BertForSentenceClassification.forward`."""
-        encoded = super().forward(input_ids, attention_mask, token_type_ids)
-        return _classify(self, encoded.pooler_output, labels)
+        encoded = super().forward(input_ids, attention_mask, token_type_ids, **options)
+        return _classify(self, encoded, labels)
 
 
 _CLASSIFIERS = {"bert": BertForSentenceClassification, "roberta": RobertaForSentenceClassification}
@@ -88,8 +92,8 @@ def load_classifier(
     Raises
     ------
     ValueError
-        If there is no model, its architecture has no classifier here, or it lacks weights of
-        the encoder.
+        If there is no model, its architecture has no classifier here, it lacks weights of the
+        encoder, or has some of other shapes than its config says, or of more layers.
     """
     if not (Path(folder) / "config.json").is_file():
         raise ValueError(f"{folder} is not a model's folder: expected one with a config.json")
@@ -113,12 +117,26 @@ def _load(kind: type[nn.Module], folder: str | Path, config: PretrainedConfig) -
     said = logging.get_verbosity()
     logging.set_verbosity_error()  # that the classifier is new is what we want
     try:
-        model, report = kind.from_pretrained(folder, config=config, output_loading_info=True)
+        model, report = kind.from_pretrained(
+            folder, config=config, output_loading_info=True, ignore_mismatched_sizes=True
+        )
     finally:
         logging.set_verbosity(said)
+    if wrong := sorted(report["mismatched_keys"]):
+        name, found, expected = wrong[0]
+        raise ValueError(
+            f"{folder} has weights of other shapes than its config and {config.num_labels} labels "
+            f"ask for, such as {name}: {(*found,)} instead of {(*expected,)}"
+        )
     new = sorted(n for n in report["missing_keys"] if not n.startswith(("classifier", "pooler")))
     if new:
         raise ValueError(f"{folder} lacks {len(new)} weights of the encoder, such as {new[0]}")
+    beyond = sorted(n for n in report["unexpected_keys"] if "encoder.layer." in n)
+    if beyond:
+        raise ValueError(
+            f"{folder} has weights beyond the {config.num_hidden_layers} layers of its config, "
+            f"such as {beyond[0]}"
+        )
     return model
 
 
@@ -130,7 +148,12 @@ def _add_classifier(model: nn.Module) -> None:
     model.post_init()
 
 
-def _classify(model: nn.Module, pooled: Tensor, labels: Tensor | None) -> SequenceClassifierOutput:
-    logits = model.classifier(model.dropout(pooled))
+def _classify(model: nn.Module, encoded: Any, labels: Tensor | None) -> SequenceClassifierOutput:
+    logits = model.classifier(model.dropout(encoded.pooler_output))
     loss = None if labels is None else F.cross_entropy(logits, labels)
-    return SequenceClassifierOutput(loss=loss, logits=logits)
+    return SequenceClassifierOutput(
+        loss=loss,
+        logits=logits,
+        hidden_states=encoded.hidden_states,
+        attentions=encoded.attentions,
+    )

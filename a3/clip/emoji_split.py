@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -30,7 +32,8 @@ _VARYING = re.compile(
 """Words in which variants of one thing differ: gender, age, colour, direction, size, state."""
 _ONE_THING = ("family", "cat face", "monkey face", "keycap", "arrow", "av symbol")
 """Subgroups of Unicode's list whose members are variants of one thing."""
-_ALIKE = 0.03  # root mean square difference of pixels, of 1, below which two images look the same
+_ALIKE, _FLAGS_ALIKE = 0.04, 0.06
+"""Root mean square difference of pixels, of 1, below which two images, or two flags, look alike."""
 
 
 @dataclass(frozen=True)
@@ -89,25 +92,55 @@ def stratum(emoji: Emoji) -> Tensor:
 def kinds(emoji: Emoji) -> Tensor:
     """A number for each concept, the same for variants of one thing: long, (N,).
 
-    Variants differ in words of gender, age, colour, direction or size only, or are of one family,
-    clock or moon, or look the same in either artist's hand, as some countries' flags do.
+    Concepts are linked if they share a name or an alias; if one's name stands within the name of
+    another, as "bus" in "oncoming bus" (a single word counts within its subgroup only); if their
+    names differ in words of gender, age, colour, direction or size only; if both are of one family,
+    clock or moon; or if they look alike in either artist's hand, as some countries' flags do. A
+    kind is all that is so linked.
     """
     number = len(emoji.concepts)
-    _, names = np.unique([_thing(concept) for concept in emoji.concepts], return_inverse=True)
-    ends = [(np.arange(number), number + names)]  # each concept to the node of its name
+    marks = _marks(emoji.concepts)
+    of, said = zip(*((i, mark) for i, marks in enumerate(marks) for mark in marks), strict=True)
+    _, nodes = np.unique(said, return_inverse=True)
+    ends = [(np.array(of), number + nodes)]  # each concept to the nodes of its marks
+    flags = stratum(emoji) == STRATA.index("flags")
+    limit = torch.where(flags[:, None] & flags, _FLAGS_ALIKE, _ALIKE)
     for images in emoji.images.unbind(1):
         small = F.adaptive_avg_pool2d(images.float() / 255, 16).flatten(1)
-        ends.append(torch.nonzero(torch.cdist(small, small) < _ALIKE * small.shape[1] ** 0.5).T)
+        ends.append(torch.nonzero(torch.cdist(small, small) < limit * small.shape[1] ** 0.5).T)
     rows, columns = (np.concatenate(end) for end in zip(*ends, strict=True))
-    nodes = number + names.max() + 1
-    graph = coo_matrix((np.ones(len(rows)), (rows, columns)), (nodes, nodes))
+    size = number + nodes.max() + 1
+    graph = coo_matrix((np.ones(len(rows)), (rows, columns)), (size, size))
     return torch.from_numpy(connected_components(graph)[1][:number]).long()
+
+
+def _marks(concepts: Sequence[Concept]) -> list[set[str]]:
+    """What concepts are linked by: those that share a mark are of one kind.
+
+    A name of one word counts within names of its subgroup only: a hot dog is no dog.
+    """
+    subgroups: dict[str, set[str]] = {}  # of the names that say more than how variants differ
+    for concept in concepts:
+        if _VARYING.sub(" ", concept.name).strip():
+            subgroups.setdefault(concept.name, set()).add(concept.subgroup)
+    marks = []
+    for concept in concepts:
+        said = {concept.name, *concept.aliases, f"thing: {_thing(concept)}"}
+        words = concept.name.split()
+        for start, end in combinations(range(len(words) + 1), 2):
+            part = " ".join(words[start:end])
+            near = end - start > 1 or concept.subgroup in subgroups.get(part, ())
+            # Guinea-Bissau's flag is no variant of Guinea's
+            if near and part in subgroups and concept.group != "flags":
+                said.add(part)
+        marks.append(said)
+    return marks
 
 
 def _thing(concept: Concept) -> str:
     """What is left of a name when all in which variants differ is taken away."""
     if concept.subgroup in _ONE_THING:
-        return concept.subgroup
+        return concept.subgroup.removesuffix(" face")
     if concept.group == "flags":
         return concept.name
     for word in ("moon", "globe showing"):

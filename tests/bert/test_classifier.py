@@ -144,3 +144,40 @@ def test_a_roberta_gets_the_sibling(folder):
     model, _ = load_classifier(folder)
     assert isinstance(model, RobertaForSentenceClassification)
     assert model(**INPUTS).logits.shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"intermediate_size": 32}, r"other shapes than its config .*: \(24,?.*instead of \(32"),
+        ({"num_hidden_layers": 1}, "beyond the 1 layers of its config, such as encoder.layer.1"),
+        ({"num_hidden_layers": 3}, "lacks 16 weights of the encoder, such as encoder.layer.2"),
+    ],
+    ids=["width", "layers beyond", "layers missing"],
+)
+def test_weights_that_do_not_fit_their_config_are_refused_in_one_line(folder, change, reason):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | change))
+    with pytest.raises(ValueError, match=reason) as raised:
+        load_classifier(folder)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_classifier_of_another_number_of_labels_is_refused(folder):
+    model = BertForSentenceClassification(BertConfig(**SMALL | {"num_labels": 5}))
+    model.save_pretrained(folder)
+    with pytest.raises(ValueError, match=r"3 labels ask for, such as classifier.bias: \(5,\)"):
+        load_classifier(folder)
+    assert load_classifier(folder, num_labels=5)[0].classifier.out_features == 5
+
+
+@pytest.mark.parametrize("kind", [BertForSentenceClassification, RobertaForSentenceClassification])
+def test_what_is_asked_of_the_encoder_is_handed_back(kind):
+    config = BertConfig if kind is BertForSentenceClassification else RobertaConfig
+    made = config(**SMALL, pad_token_id=0, attn_implementation="eager")
+    model = kind(made).eval()
+    found = model(**INPUTS, output_attentions=True, output_hidden_states=True)
+    assert [a.shape for a in found.attentions] == 2 * [(2, 2, 4, 4)]
+    assert [h.shape for h in found.hidden_states] == 3 * [(2, 4, 16)]
+    assert torch.equal(found.logits, model(**INPUTS).logits)
+    assert model(**INPUTS).attentions is None

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import a3.clip.emoji
-from a3.clip.emoji import Emoji
+from a3.clip.emoji import Emoji, load_emoji
 from a3.clip.emoji_split import STRATA, kinds, split, stratum, validation_split
 
 
@@ -30,6 +30,14 @@ def emoji():
         ["left arrow", "up right arrow"],
         ["red circle", "purple circle"],
         ["keycap 1", "keycap 9"],
+        ["cat", "cat face", "grinning cat", "crying cat"],
+        ["snowman", "snowman without snow"],
+        ["umbrella", "umbrella with rain drops"],
+        ["cloud with lightning", "cloud with lightning and rain"],
+        ["check mark", "check mark button"],
+        ["baby chick", "front facing baby chick"],
+        ["bus", "oncoming bus"],
+        ["chart increasing", "chart increasing with yen"],
     ],
     ids=lambda names: names[0],
 )
@@ -41,8 +49,39 @@ def test_variants_of_one_thing_are_one_kind(emoji, names):
 def test_things_are_of_different_kinds(emoji):
     by_name = dict(zip((c.name for c in emoji.concepts), kinds(emoji).tolist(), strict=True))
     names = ["farmer", "cook", "cow", "pig", "red circle", "green book", "red heart", "full moon"]
-    names += ["flag of norway", "flag of france", "tropical fish", "fish"]
+    names += ["flag of norway", "flag of france", "flag of guinea", "flag of guinea bissau"]
+    names += ["dog", "hot dog", "automobile", "railway car", "racing car", "person", "deaf person"]
     assert len({by_name[name] for name in names}) == len(names)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """The emoji themselves."""
+    return load_emoji(progress=False)
+
+
+@pytest.mark.parametrize(
+    "pair", [("locked", "unlocked"), ("flag of mali", "flag of senegal")], ids=lambda pair: pair[0]
+)
+def test_what_looks_alike_is_one_kind(drawn, pair):
+    by_name = dict(zip((c.name for c in drawn.concepts), kinds(drawn).tolist(), strict=True))
+    assert by_name[pair[0]] == by_name[pair[1]]
+
+
+def test_no_kind_is_a_chain_of_many_things(drawn):
+    sizes = torch.bincount(kinds(drawn))
+    assert len(sizes) > 1_250 and sizes.max() <= 50 and (sizes > 30).sum() <= 2
+
+
+def test_shares_of_the_drawings(drawn):
+    everything = torch.bincount(stratum(drawn)).double()
+    for seed in range(3):
+        made = split(drawn, seed)
+        for held_out, share in ((made.unseen, 0.10), (made.across, 0.24)):
+            found = torch.bincount(stratum(drawn)[held_out]) / everything
+            torch.testing.assert_close(found, torch.full_like(found, share), atol=0.005, rtol=0)
+        kind, seen = kinds(drawn), made.seen.any(dim=1)
+        assert not set(kind[made.unseen].tolist()) & set(kind[seen].tolist())
 
 
 @pytest.mark.parametrize("artist", [0, 1])
@@ -54,6 +93,16 @@ def test_what_looks_the_same_in_either_hand_is_one_kind(emoji, artist):
     images[700, artist] = images[100, artist]
     after = kinds(replace(emoji, images=images))
     assert after[100] == after[700] and after.max() == before.max() - 1, pair
+
+
+def test_flags_may_differ_by_more_than_other_things(emoji):
+    """Two images differ by 0.05 everywhere: enough to tell things apart, not flags."""
+    images = emoji.images.clone().clamp(max=240)
+    flags = (stratum(emoji) == STRATA.index("flags")).nonzero().flatten()[-2:].tolist()
+    for first, second in ((100, 700), flags):
+        images[second] = images[first] + 13
+    found = kinds(replace(emoji, images=images))
+    assert found[100] != found[700] and found[flags[0]] == found[flags[1]]
 
 
 def test_of_what_is_never_seen_no_variant_is_seen(emoji):
