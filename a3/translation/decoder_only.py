@@ -108,8 +108,7 @@ class DecoderOnlyTransformer(nn.Module):
         """
         if not isinstance(batch, PromptBatch):
             raise TypeError(
-                "a decoder-only model is trained on batches of Prompts, got a "
-                f"{type(batch).__name__}"
+                f"a decoder-only model is trained on batches of Prompts, got {type(batch).__name__}"
             )
         x, _, _ = self._states(batch.inputs)
         logits = self.to_logits(x.flatten(0, 1)[batch.scored])  # (tokens, V)
@@ -130,7 +129,7 @@ class DecoderOnlyTransformer(nn.Module):
         """
         if not isinstance(prompts, Prompts):
             raise TypeError(
-                "a decoder-only model is trained on Prompts, got a "
+                "a decoder-only model is trained on Prompts, got "
                 f"{type(prompts).__name__}; write Prompts(WordPairs(words))"
             )
         return float(self.sequence_flops(prompts.lengths).sum())

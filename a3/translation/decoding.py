@@ -41,7 +41,7 @@ def translate(
     model = getattr(model, "_orig_mod", model)
     if not isinstance(model, EncoderDecoder | DecoderOnlyTransformer):
         raise TypeError(
-            f"expected an EncoderDecoder or a DecoderOnlyTransformer, got a {type(model).__name__}"
+            f"expected an EncoderDecoder or a DecoderOnlyTransformer, got {type(model).__name__}"
         )
     if isinstance(text, str):
         if not text.split():
@@ -119,7 +119,7 @@ def complete(model: DecoderOnlyTransformer, words: list[str], max_length: int = 
         raise ValueError(f"max_length must be at least 1, got {max_length}")
     model = getattr(model, "_orig_mod", model)
     if not isinstance(model, DecoderOnlyTransformer):
-        raise TypeError(f"expected a DecoderOnlyTransformer, got a {type(model).__name__}")
+        raise TypeError(f"expected a DecoderOnlyTransformer, got {type(model).__name__}")
     if isinstance(words, str):
         raise TypeError(f"expected a list of words, got the text {words!r:.40}")
     model.eval()

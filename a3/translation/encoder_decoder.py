@@ -213,8 +213,7 @@ class EncoderDecoder(nn.Module):
         """
         if not isinstance(batch, Batch):
             raise TypeError(
-                "an encoder-decoder is trained on batches of WordPairs, got a "
-                f"{type(batch).__name__}"
+                f"an encoder-decoder is trained on batches of WordPairs, got {type(batch).__name__}"
             )
         logits, _ = self(batch.source, batch.inputs, batch.source_mask)
         total = F.cross_entropy(
@@ -232,7 +231,7 @@ class EncoderDecoder(nn.Module):
         """
         if not isinstance(pairs, WordPairs):
             raise TypeError(
-                f"an encoder-decoder is trained on WordPairs, got a {type(pairs).__name__}"
+                f"an encoder-decoder is trained on WordPairs, got {type(pairs).__name__}"
             )
         s, t = pairs.source_lengths.double(), pairs.target_lengths.double()
         V, H = self.decoder.to_logits.weight.shape

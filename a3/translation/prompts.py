@@ -77,7 +77,7 @@ class Prompts:
 
     def __init__(self, word_pairs: WordPairs):
         if not isinstance(word_pairs, WordPairs):
-            raise TypeError(f"expected WordPairs, got a {type(word_pairs).__name__}")
+            raise TypeError(f"expected WordPairs, got {type(word_pairs).__name__}")
         self.word_pairs = word_pairs
         # A word with <EOP> is as long as one with <EOS>.
         S, T = word_pairs.source_lengths, word_pairs.target_lengths

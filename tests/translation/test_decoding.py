@@ -99,9 +99,9 @@ def test_a_compiled_model_decodes_as_the_one_that_it_is_made_of(make):
 
 
 def test_another_model_or_one_text_for_a_list_is_refused_in_one_line():
-    with pytest.raises(TypeError, match="an EncoderDecoder or a DecoderOnlyTransformer, got a Lin"):
+    with pytest.raises(TypeError, match="an EncoderDecoder or a DecoderOnlyTransformer, got Lin"):
         translate(torch.nn.Linear(2, 2), "team")
-    with pytest.raises(TypeError, match="expected a DecoderOnlyTransformer, got a EncoderDecoder"):
+    with pytest.raises(TypeError, match="expected a DecoderOnlyTransformer, got EncoderDecoder"):
         complete(EncoderDecoder(8, 1), ["team"])
     with pytest.raises(TypeError, match="a list of words, got the text 'team'"):
         complete(DecoderOnlyTransformer(8, 1), "team")

@@ -94,5 +94,5 @@ def test_an_empty_batch_is_refused():
 
 
 def test_prompts_of_words_alone_are_refused():
-    with pytest.raises(TypeError, match="expected WordPairs, got a list"):
+    with pytest.raises(TypeError, match="expected WordPairs, got list"):
         Prompts(["team"])

@@ -368,12 +368,17 @@ def test_a_trained_model_is_told_to_be_built_afresh(tmp_path):
 @pytest.mark.parametrize(
     ("make", "right", "wrong", "message"),
     [
-        (EncoderDecoder, WordPairs, lambda words: Prompts(WordPairs(words)), "on WordPairs, got a"),
+        (
+            EncoderDecoder,
+            WordPairs,
+            lambda words: Prompts(WordPairs(words)),
+            "on WordPairs, got Prompts",
+        ),
         (
             DecoderOnlyTransformer,
             lambda words: Prompts(WordPairs(words)),
             WordPairs,
-            "on Prompts, got a WordPairs",
+            "on Prompts, got WordPairs",
         ),
         (EncoderDecoder, WordPairs, list, "such as WordPairs or Prompts, got list"),
     ],
