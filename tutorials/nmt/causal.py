@@ -207,9 +207,10 @@ print(
 # Summary
 # -------
 #
-# Causal attention sets the scores of later keys to :math:`-\infty`. Later inputs can then be changed
-# without moving an output, in one layer and in any stack of them. That makes keys and values final,
-# and a cache possible. A derivative of zero is what follows from it, not a proof of it.
+# Causal attention sets the scores of later keys to :math:`-\infty`. Later inputs can then be
+# changed without moving an output, in one layer and in any stack of them. That makes keys and
+# values final, and a cache possible. A derivative of zero is what follows from it, not a proof of
+# it.
 #
 # Exercises
 # ---------
@@ -227,12 +228,13 @@ print(
 #    :label: causal-finite-answer
 #    :class: dropdown
 #
-# In float32 :math:`e^{-x}` is zero from about :math:`x = 104` on. So both numbers mask exactly while
-# the scores are far smaller than they are: :math:`-10^7` for any scores that a layer is likely to
-# have, :math:`-200` for scores of some tens. A derivative or a change that is exactly zero tells
-# neither from :math:`-\infty`. They differ where a masked score exceeds the others by as much, and in
-# a row in which every key is masked: a finite number then cancels from the softmax, and all keys are
-# seen. With :math:`-\infty` such a row has no softmax; our code gives it weights of zero.
+# In float32 :math:`e^{-x}` is zero from about :math:`x = 104` on. So both numbers mask exactly
+# while the scores are far smaller than they are: :math:`-10^7` for any scores that a layer is
+# likely to have, :math:`-200` for scores of some tens. A derivative or a change that is exactly
+# zero tells neither from :math:`-\infty`. They differ where a masked score exceeds the others by as
+# much, and in a row in which every key is masked: a finite number then cancels from the softmax,
+# and all keys are seen. With :math:`-\infty` such a row has no softmax; our code gives it weights
+# of zero.
 
 both_masked = torch.zeros(1, 1, 2, dtype=bool)
 _, nothing = causal.attend(sequence[:, :2], *causal.project(*[sequence[:, :2]] * 2), both_masked)
