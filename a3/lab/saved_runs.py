@@ -33,12 +33,18 @@ class CheckpointError(RuntimeError):
 class SavedRun:
     """Where a run keeps what it has reached; without a path nothing is kept.
 
-    ``identity`` is plain values that tell this run from others.
+    ``identity`` is plain values that tell this run from others; ``advice`` is what to do to go on
+    from a file of another one.
     """
 
-    def __init__(self, path: str | Path | None, identity: dict | list):
+    def __init__(
+        self,
+        path: str | Path | None,
+        identity: dict | list,
+        advice: str = "begin as that run did",
+    ):
         self.path = None if path is None else Path(path)
-        self.identity = identity
+        self.identity, self.advice = identity, advice
         self._written = time.perf_counter()
 
     def read(self) -> dict[str, Any] | None:
@@ -55,10 +61,10 @@ class SavedRun:
             state = load(self.path)
         except CheckpointError as error:
             raise CheckpointError(f"{error}; delete it to start again") from error
-        if state.get("run") != self.identity:
+        if (there := state.get("run")) != self.identity:
             raise CheckpointError(
-                f"{self.path} belongs to another run: it has {state.get('run')}, this one has "
-                f"{self.identity}; delete it, give another path, or begin as that run did"
+                f"{self.path} belongs to another run: {_difference(there, self.identity)}; "
+                f"{self.advice}, or delete it or give another path"
             )
         return state
 
@@ -161,6 +167,20 @@ def kept(path: str | Path) -> dict | None:
     except CheckpointError as error:
         warnings.warn(f"{error}; it is made again", RuntimeWarning, stacklevel=3)
         return None
+
+
+def _difference(there: Any, here: dict | list) -> str:
+    """What two identities differ in, in a few words."""
+    if isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        there, here = dict(enumerate(there)), dict(enumerate(here))
+    if not isinstance(there, dict) or not isinstance(here, dict) or there.keys() != here.keys():
+        return "it was written with other settings"
+    return ", ".join(
+        (f"{name} is " if isinstance(name, str) else "")
+        + f"{there[name]} there and {here[name]} here"
+        for name in here
+        if there[name] != here[name]
+    )
 
 
 def _state(part: Any) -> Any:

@@ -18,7 +18,7 @@ __all__ = [
 
 
 def scaled_dot_attention(
-    Q: Tensor, K: Tensor, V: Tensor, mask: Tensor | None = None
+    Q: Tensor, K: Tensor, V: Tensor, mask: Tensor | None = None, *, all_see: bool = False
 ) -> tuple[Tensor, Tensor]:
     r"""Average the values by how well each key matches the query.
 
@@ -31,30 +31,39 @@ def scaled_dot_attention(
     Q : Tensor, shape (..., k, H)
     K, V : Tensor, shape (..., T, H)
     mask : Tensor of bool, optional
-        Broadcast to (..., k, T); ``True`` where a query may look. Every query must see at least one
-        key, or its weights are not defined (nan).
+        Broadcast to (..., k, T); ``True`` where a query may look. A query that may look nowhere
+        gets the weights and the context 0, and gives no gradient.
+    all_see : bool
+        Says that each query may look at some key, as with a causal mask: saves a little time.
 
     Returns
     -------
     context : Tensor, shape (..., k, H)
     weights : Tensor, shape (..., k, T)
-        Each row sums to one.
+        Each row sums to one, or is 0 where the mask hides every key.
 
     Raises
     ------
+    TypeError
+        If ``Q``, ``K`` and ``V`` are not tensors of one floating-point type, or the mask is not a
+        tensor of bools.
     ValueError
         If the widths or the numbers of keys and values do not agree, or the mask does not fit.
     """
+    _check_types(Q, K, V)
     if Q.shape[-1] != K.shape[-1]:
         raise ValueError(f"queries have width {Q.shape[-1]} but keys have width {K.shape[-1]}")
     if K.shape[-2] != V.shape[-2]:
         raise ValueError(f"there are {K.shape[-2]} keys but {V.shape[-2]} values")
     scores = K @ (Q / math.sqrt(Q.shape[-1])).mT  # (..., T, k)
     if mask is not None:
-        visible = _broadcast(mask, (*scores.shape[:-2], Q.shape[-2], K.shape[-2]))
-        scores = scores.masked_fill(~visible.mT, -math.inf)
+        hidden = _hidden(mask, (*scores.shape[:-2], Q.shape[-2], K.shape[-2])).mT
+        scores = scores.masked_fill(hidden, -math.inf)
     # Keys before all else: torch's softmax is many times slower along a short inner axis.
-    weights = scores.movedim(-2, 0).softmax(dim=0).movedim(0, -2).mT  # (..., k, T)
+    weights = scores.movedim(-2, 0).softmax(dim=0).movedim(0, -2)  # (..., T, k)
+    if mask is not None and not all_see:  # nan where all scores are -inf
+        weights = weights.masked_fill(hidden, 0.0)
+    weights = weights.mT  # (..., k, T)
     return weights @ V, weights
 
 
@@ -112,9 +121,12 @@ class ScaledDotAttention(nn.Module):
 
         Raises
         ------
+        TypeError
+            As :func:`scaled_dot_attention`.
         ValueError
             If a shape is not one of those above.
         """
+        _check_types(queries, keys, values)
         for name, x in (("queries", queries), ("keys", keys), ("values", values)):
             if x.shape[-1] != self.hidden:
                 raise ValueError(
@@ -155,7 +167,8 @@ class CausalScaledDotAttention(ScaledDotAttention):
     ) -> tuple[Tensor, Tensor]:
         """Attention of the last ``k`` positions to the ``T`` positions up to themselves."""
         causal = causal_mask(queries.shape[-2], K.shape[-2], queries.device)
-        return super().attend(queries, K, V, causal if mask is None else causal & mask)
+        mask, all_see = (causal, True) if mask is None else (causal & mask, False)
+        return scaled_dot_attention(self.W_q(queries), K, V, mask, all_see=all_see)
 
 
 def positional_encoding(length: int, hidden: int) -> Tensor:
@@ -220,8 +233,22 @@ def _check_width(hidden: int) -> None:
         raise ValueError(f"the hidden width must be a positive number, got {hidden}")
 
 
-def _broadcast(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
+def _check_types(*tensors: Tensor) -> None:
+    """A ``TypeError`` unless queries, keys and values are tensors of one floating-point type."""
+    kinds = [x.dtype if isinstance(x, Tensor) else type(x).__name__ for x in tensors]
+    if kinds.count(kinds[0]) < len(kinds) or not getattr(kinds[0], "is_floating_point", False):
+        raise TypeError(
+            "queries, keys and values must be tensors of one floating-point type, got "
+            + ", ".join(map(str, kinds))
+        )
+
+
+def _hidden(mask: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """What the mask hides, in the full shape."""
+    if not isinstance(mask, Tensor) or mask.dtype is not torch.bool:
+        found = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+        raise TypeError(f"a mask must be a tensor of bools, True where to look, got {found}")
     try:
-        return mask.expand(shape)
+        return (~mask).expand(shape)
     except RuntimeError:
         raise ValueError(f"a mask of shape {tuple(mask.shape)} must broadcast to {shape}") from None

@@ -103,8 +103,13 @@ class DecoderOnlyTransformer(nn.Module):
 
         Equation :eq:`decoder-loss` of the book, before it is divided by the number of tokens.
         Padding comes last, and causal attention never looks ahead, so no mask is needed. Logits
-        are computed where they are scored.
+        are computed where they are scored. A ``TypeError`` if the batch is not one of
+        :class:`~a3.translation.prompts.Prompts`.
         """
+        if not isinstance(batch, PromptBatch):
+            raise TypeError(
+                f"a decoder-only model is trained on batches of Prompts, got {type(batch).__name__}"
+            )
         x, _, _ = self._states(batch.inputs)
         logits = self.to_logits(x.flatten(0, 1)[batch.scored])  # (tokens, V)
         return F.cross_entropy(logits, batch.targets, reduction="sum"), batch.tokens
@@ -118,7 +123,15 @@ class DecoderOnlyTransformer(nn.Module):
         return sum(p.numel() for p in self.parameters()) - self.embedding.weight.numel()
 
     def flops(self, prompts: Prompts) -> float:
-        """Floating-point operations of one forward pass over ``prompts``, padding left out."""
+        """Floating-point operations of one forward pass over ``prompts``, padding left out.
+
+        A ``TypeError`` if they are not :class:`~a3.translation.prompts.Prompts`.
+        """
+        if not isinstance(prompts, Prompts):
+            raise TypeError(
+                "a decoder-only model is trained on Prompts, got "
+                f"{type(prompts).__name__}; write Prompts(WordPairs(words))"
+            )
         return float(self.sequence_flops(prompts.lengths).sum())
 
     def sequence_flops(self, s: Tensor) -> Tensor:

@@ -28,11 +28,21 @@ def translate(
     side by side, by a decoder-only model all of one length; keys and values of earlier positions
     are kept.
 
+    A model that ``torch.compile`` made decodes as the one that it was made of: compiling for every
+    length would take longer.
+
     Raises
     ------
+    TypeError
+        If the model is neither of the two.
     ValueError
         If there is no word, or a word has a character outside the alphabet.
     """
+    model = getattr(model, "_orig_mod", model)
+    if not isinstance(model, EncoderDecoder | DecoderOnlyTransformer):
+        raise TypeError(
+            f"expected an EncoderDecoder or a DecoderOnlyTransformer, got {type(model).__name__}"
+        )
     if isinstance(text, str):
         if not text.split():
             raise ValueError("expected at least one word to translate, got an empty text")
@@ -100,11 +110,18 @@ def complete(model: DecoderOnlyTransformer, words: list[str], max_length: int = 
 
     Raises
     ------
+    TypeError
+        If the model is another one, or the words are one text.
     ValueError
         If a word has a character outside the alphabet, or the length is less than 1.
     """
     if max_length < 1:
         raise ValueError(f"max_length must be at least 1, got {max_length}")
+    model = getattr(model, "_orig_mod", model)
+    if not isinstance(model, DecoderOnlyTransformer):
+        raise TypeError(f"expected a DecoderOnlyTransformer, got {type(model).__name__}")
+    if isinstance(words, str):
+        raise TypeError(f"expected a list of words, got the text {words!r:.40}")
     model.eval()
     device = model.to_logits.weight.device
     by_length: dict[int, list[int]] = {}

@@ -208,8 +208,13 @@ class EncoderDecoder(nn.Module):
     def loss(self, batch: Batch) -> tuple[Tensor, int]:
         """Cross-entropy of the batch's target tokens in nats, summed, and their number.
 
-        Equation :eq:`translation-loss` of the book, before it is divided by that number.
+        Equation :eq:`translation-loss` of the book, before it is divided by that number. A
+        ``TypeError`` if the batch is not one of :class:`~a3.translation.word_pairs.WordPairs`.
         """
+        if not isinstance(batch, Batch):
+            raise TypeError(
+                f"an encoder-decoder is trained on batches of WordPairs, got {type(batch).__name__}"
+            )
         logits, _ = self(batch.source, batch.inputs, batch.source_mask)
         total = F.cross_entropy(
             logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE, reduction="sum"
@@ -221,8 +226,13 @@ class EncoderDecoder(nn.Module):
 
         Counted as the handouts count: two a multiply-add, three a softmax entry. With ``s`` source
         and ``t`` target tokens, a layer of the encoder takes ``8sH² + 4s²H + 3s²`` and one of the
-        decoder ``10tH² + 4sH² + 4t²H + 3t² + 4tsH + 3ts``; the logits take ``2tVH``.
+        decoder ``10tH² + 4sH² + 4t²H + 3t² + 4tsH + 3ts``; the logits take ``2tVH``. A
+        ``TypeError`` if they are not :class:`~a3.translation.word_pairs.WordPairs`.
         """
+        if not isinstance(pairs, WordPairs):
+            raise TypeError(
+                f"an encoder-decoder is trained on WordPairs, got {type(pairs).__name__}"
+            )
         s, t = pairs.source_lengths.double(), pairs.target_lengths.double()
         V, H = self.decoder.to_logits.weight.shape
         encoder = 8 * s * H**2 + 4 * s**2 * H + 3 * s**2

@@ -71,10 +71,13 @@ class PromptBatch:
 class Prompts:
     """Word pairs as the sequences of a decoder-only model, tokenised once.
 
-    ``lengths``, int64 (N,), are the tokens of each ``<SOS> word <EOP> translation``.
+    ``lengths``, int64 (N,), are the tokens of each ``<SOS> word <EOP> translation``. Made of
+    anything but :class:`~a3.translation.word_pairs.WordPairs`, a ``TypeError``.
     """
 
     def __init__(self, word_pairs: WordPairs):
+        if not isinstance(word_pairs, WordPairs):
+            raise TypeError(f"expected WordPairs, got {type(word_pairs).__name__}")
         self.word_pairs = word_pairs
         # A word with <EOP> is as long as one with <EOS>.
         S, T = word_pairs.source_lengths, word_pairs.target_lengths

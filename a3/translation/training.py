@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from a3.lab.saved_runs import SavedRun, restore, state_of
+from a3.lab.saved_runs import CheckpointError, SavedRun, restore, state_of
 
 __all__ = ["Data", "History", "Hyperparameters", "Model", "evaluate", "joined", "train"]
 
@@ -114,7 +114,7 @@ def train(
         With the methods of :class:`Model`; changed in place.
     checkpoint : path-like, optional
         Written after every epoch. If it exists, training of a model made afresh goes on from it and
-        ends as if it had never been interrupted.
+        ends as if it had never been interrupted. It may go on to more epochs than those of before.
     device : str
         ``"auto"`` takes a GPU if there is one.
     progress : bool
@@ -122,27 +122,37 @@ def train(
 
     Raises
     ------
+    TypeError
+        If the data are not such as the model is trained on.
     FloatingPointError
         If the loss stops being finite.
     CheckpointError
-        If the checkpoint cannot be written or read, or is of another run.
+        If the checkpoint cannot be written or read, is of another run, or of more epochs.
     """
+    _check(train_data, valid_data)
     hp = hyperparameters or Hyperparameters()
     device = _device(device)
     model.to(device)
     optimizer = torch.optim.Adam([joined(model.parameters())], lr=hp.learning_rate, fused=True)
     generator = torch.Generator().manual_seed(hp.seed)
     history, best = History(), deepcopy(model.state_dict())
-    epoch_flops = 3 * model.flops(train_data)  # a backward pass costs two forward passes
+    train_flops, _ = (model.flops(data) for data in (train_data, valid_data))  # checks both
+    epoch_flops = 3 * train_flops  # a backward pass costs two forward passes
     identity = asdict(hp) | {"initial weights": _fingerprint(model)}
+    del identity["epochs"]  # it may go on to more
     if checkpoint is not None:
         identity |= {"data": [_digest(train_data), _digest(valid_data)]}
 
     parts = {"model": model, "optimizer": optimizer, "generator": generator}
-    saved = SavedRun(checkpoint, identity)
+    saved = SavedRun(checkpoint, identity, "begin as that run did, with a freshly built model")
     if state := saved.read():
-        restore(state, **parts)
         history, best = History(**state["history"]), state["best"]
+        if history.epochs > hp.epochs:
+            raise CheckpointError(
+                f"{checkpoint} has {history.epochs} epochs already, more than the {hp.epochs} "
+                "asked for; give another path"
+            )
+        restore(state, **parts)
 
     spent, started = (history.seconds or [0.0])[-1], time.perf_counter()
     bar = tqdm(range(history.epochs, hp.epochs), "epochs", disable=not progress, leave=False)
@@ -180,7 +190,11 @@ def train(
 
 @torch.no_grad()
 def evaluate(model: nn.Module, data: Data, batch_size: int = 256, device: str = "auto") -> float:
-    """Mean loss a token, in nats, over all of ``data``; the model is as :func:`train` takes it."""
+    """Mean loss a token, in nats, over all of ``data``; the model is as :func:`train` takes it.
+
+    A ``TypeError`` if the data are not such as the model is trained on.
+    """
+    _check(data)
     device = _device(device)
     model.to(device).eval()
     losses = [model.loss(batch.to(device)) for batch in data.batches(batch_size)]
@@ -201,6 +215,14 @@ def joined(parameters: Iterable[nn.Parameter]) -> nn.Parameter:
     for p, (value, gradient) in zip(parameters, views, strict=True):
         p.data, p.grad = value.view_as(p), gradient.view_as(p)
     return whole
+
+
+def _check(*data: Data) -> None:
+    for each in data:
+        if not (hasattr(each, "batches") and hasattr(each, "tokens")):
+            raise TypeError(
+                f"expected data in batches, such as WordPairs or Prompts, got {type(each).__name__}"
+            )
 
 
 def _device(name: str) -> str:

@@ -34,7 +34,7 @@ def decode(tokens: Iterable[int]) -> str:
     for token in tokens:
         if token == EOS:
             break
-        if token < len(ALPHABET):
+        if 0 <= token < len(ALPHABET):
             letters.append(ALPHABET[token])
     return "".join(letters)
 
@@ -107,14 +107,21 @@ class WordPairs:
 
     Raises
     ------
+    TypeError
+        If the pairs are one text.
     ValueError
-        If there is no pair, or a word has a character outside the alphabet.
+        If there is no pair, an entry is neither a word nor two, or a word has a character outside
+        the alphabet.
     """
 
     def __init__(self, pairs: Iterable[tuple[str, str] | str]):
+        if isinstance(pairs, str):
+            raise TypeError(f"expected a list of words or pairs, got the text {pairs!r:.40}")
         self.pairs = [(p, pig_latin(p)) if isinstance(p, str) else tuple(p) for p in pairs]
         if not self.pairs:
             raise ValueError("expected at least one word pair, got none")
+        if odd := [pair for pair in self.pairs if len(pair) != 2]:
+            raise ValueError(f"expected words or pairs of them, got {odd[0]}")
         sources = [encode(word) for word, _ in self.pairs]
         targets = [encode(translation) for _, translation in self.pairs]
         self.source_lengths = torch.tensor([len(tokens) for tokens in sources])

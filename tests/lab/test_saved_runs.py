@@ -16,8 +16,16 @@ def test_what_was_written_is_read_by_the_same_run_only(tmp_path):
     assert SavedRun(path, {"seed": 0}).read() is None
     SavedRun(path, {"seed": 0}).write({"steps": 3})
     assert SavedRun(path, {"seed": 0}).read()["steps"] == 3
-    with pytest.raises(CheckpointError, match=r"run\.pt belongs to another run.*delete it"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"run\.pt belongs to another run: seed is 0 there and 1 here; .*delete",
+    ):
         SavedRun(path, {"seed": 1}).read()
+    with pytest.raises(CheckpointError, match="it was written with other settings; start afresh"):
+        SavedRun(path, {"steps": 1}, "start afresh").read()
+    SavedRun(path, [0, 1]).write({})
+    with pytest.raises(CheckpointError, match="another run: 1 there and 2 here;"):
+        SavedRun(path, [0, 2]).read()
 
 
 def test_a_run_is_written_when_the_last_time_was_some_seconds_ago(tmp_path, monkeypatch):
@@ -78,9 +86,7 @@ def small_disk(tmp_path):
 
 def test_a_disk_that_is_really_full_is_reported_and_leaves_the_old_file(small_disk):
     save({"old": 1}, small_disk / "run.pt")
-    match = (
-        r"cannot write .*run\.pt: the disk is full, .*small has [\d.]+ of 1.0 MB left"
-    )
+    match = r"cannot write .*run\.pt: the disk is full, .*small has [\d.]+ of 1.0 MB left"
     with pytest.raises(CheckpointError, match=match):
         save({"new": torch.zeros(1_000_000)}, small_disk / "run.pt")
     assert os.listdir(small_disk) == ["run.pt"] and load(small_disk / "run.pt") == {"old": 1}

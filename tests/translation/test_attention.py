@@ -277,3 +277,77 @@ def test_a_mask_that_does_not_fit_is_refused(shape):
 def test_a_causal_query_before_the_first_key_is_refused():
     with pytest.raises(ValueError, match="3 queries .* 2 keys"):
         causal_mask(3, 2)
+
+
+def test_a_query_that_sees_no_key_has_no_weights_no_context_and_no_gradient(mask):
+    mask[1, 2] = False
+    parts = [normal(B, n, H, seed=n, dtype=torch.float64).requires_grad_() for n in (K, T, T)]
+    context, weights = scaled_dot_attention(*parts, mask)
+    assert (weights[1, 2] == 0).all() and (context[1, 2] == 0).all()
+    expected = F.scaled_dot_product_attention(*parts, attn_mask=mask)
+    torch.testing.assert_close(context, expected)
+    ours, theirs = (torch.autograd.grad(c.square().sum(), parts) for c in (context, expected))
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other)
+    attention = seeded(lambda: ScaledDotAttention(H))
+    x = normal(1, T, H)
+    attention(x, x, x, torch.zeros(1, 1, T, dtype=torch.bool))[0].sum().backward()
+    assert all((p.grad == 0).all() for p in attention.parameters())
+
+
+def test_a_causal_query_whose_keys_are_all_padding_has_weights_zero():
+    attention, x = seeded(lambda: CausalScaledDotAttention(H)), normal(1, T, H)
+    _, weights = attention(x, x, x, (torch.arange(T) > 1)[None, None])
+    assert (weights[0, :2] == 0).all()
+    torch.testing.assert_close(weights[0, 2:].sum(-1), torch.ones(T - 2))
+
+
+def test_that_all_queries_see_a_key_need_not_be_checked(mask):
+    parts = [normal(B, n, H, seed=n) for n in (K, T, T)]
+    for one, other in zip(
+        scaled_dot_attention(*parts, mask),
+        scaled_dot_attention(*parts, mask, all_see=True),
+        strict=True,
+    ):
+        assert torch.equal(one, other)
+
+
+def test_attention_maps_over_masks_and_their_gradients_with_torch_func(mask):
+    mask[0, 0] = False
+    Q, KEYS, V = (normal(B, n, H, seed=n, dtype=torch.float64) for n in (K, T, T))
+
+    def total(Q, KEYS, V, mask):
+        return scaled_dot_attention(Q, KEYS, V, mask)[0].square().sum()
+
+    gradients = torch.func.vmap(torch.func.grad(total, argnums=(0, 1, 2)))(Q, KEYS, V, mask)
+    for i in range(B):
+        alone = torch.func.grad(total, argnums=(0, 1, 2))(Q[i], KEYS[i], V[i], mask[i])
+        for one, other in zip(gradients, alone, strict=True):
+            torch.testing.assert_close(one[i], other)
+            assert one.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x.long(), r"floating-point type, got torch.float32, torch.int64, torch.float32"),
+        (lambda x: x.double(), "got torch.float32, torch.float64, torch.float32"),
+        (lambda x: x.numpy(), "got torch.float32, ndarray, torch.float32"),
+        (lambda x: x.tolist(), "got torch.float32, list, torch.float32"),
+    ],
+    ids=["integers", "mixed", "NumPy", "list"],
+)
+def test_what_are_not_tensors_of_one_floating_point_type_is_refused(change, message):
+    x = normal(1, T, H)
+    for attend in (scaled_dot_attention, ScaledDotAttention(H)):
+        with pytest.raises(TypeError, match=message):
+            attend(x, change(x), x)
+    with pytest.raises(TypeError, match="got torch.int64, torch.int64, torch.int64"):
+        scaled_dot_attention(*[x.long()] * 3)
+
+
+@pytest.mark.parametrize("change", [torch.Tensor.int, torch.Tensor.numpy, torch.Tensor.float])
+def test_a_mask_that_is_not_of_bools_is_refused(change):
+    x, mask = normal(1, T, H), torch.ones(T, T, dtype=torch.bool)
+    with pytest.raises(TypeError, match="a mask must be a tensor of bools, True where to look"):
+        scaled_dot_attention(x, x, x, change(mask))

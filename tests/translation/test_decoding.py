@@ -2,7 +2,8 @@ import pytest
 import torch
 
 import a3.translation.decoding
-from a3.translation.decoding import exact_match, translate
+from a3.translation.decoder_only import DecoderOnlyTransformer
+from a3.translation.decoding import complete, exact_match, translate
 from a3.translation.encoder_decoder import EncoderDecoder
 from a3.translation.pig_latin import ALPHABET
 from a3.translation.word_pairs import EOS, SOS, WordPairs, decode, encode
@@ -81,6 +82,29 @@ def test_a_text_that_cannot_be_translated_is_refused(text, message):
 def test_decoding_with_no_length_or_batch_is_refused(options):
     with pytest.raises(ValueError, match="must be at least 1"):
         translate(EncoderDecoder(8, 1), "team", **options)
+
+
+@pytest.mark.parametrize("make", [EncoderDecoder, DecoderOnlyTransformer])
+def test_a_compiled_model_decodes_as_the_one_that_it_is_made_of(make):
+    model = make(16, 2)
+    with torch.no_grad():  # it writes words
+        getattr(model, "decoder", model).to_logits.bias[: ALPHABET.index("-")] += 50
+    expected = translate(model, WORDS)
+    pairs = WordPairs(zip(WORDS, expected, strict=True))
+    compiled = torch.compile(model)
+    assert translate(compiled, WORDS) == expected
+    assert exact_match(compiled, pairs) == 1
+    if make is DecoderOnlyTransformer:
+        assert complete(compiled, WORDS) == expected
+
+
+def test_another_model_or_one_text_for_a_list_is_refused_in_one_line():
+    with pytest.raises(TypeError, match="an EncoderDecoder or a DecoderOnlyTransformer, got Lin"):
+        translate(torch.nn.Linear(2, 2), "team")
+    with pytest.raises(TypeError, match="expected a DecoderOnlyTransformer, got EncoderDecoder"):
+        complete(EncoderDecoder(8, 1), ["team"])
+    with pytest.raises(TypeError, match="a list of words, got the text 'team'"):
+        complete(DecoderOnlyTransformer(8, 1), "team")
 
 
 def test_exact_match_is_the_share_of_words_without_a_wrong_character(monkeypatch):

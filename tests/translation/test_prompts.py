@@ -91,3 +91,8 @@ def test_a_split_has_the_words_of_the_pairs_own_split():
 def test_an_empty_batch_is_refused():
     with pytest.raises(ValueError, match="batch size must be at least 1, got 0"):
         next(Prompts(WordPairs(WORDS)).batches(0))
+
+
+def test_prompts_of_words_alone_are_refused():
+    with pytest.raises(TypeError, match="expected WordPairs, got list"):
+        Prompts(["team"])

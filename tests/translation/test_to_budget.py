@@ -105,7 +105,6 @@ def test_the_learning_rate_follows_its_schedule(decay, monkeypatch):
     assert rates[-1] == pytest.approx(1e-3 if decay else 1e-4, rel=0.1)
 
 
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

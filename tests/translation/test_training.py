@@ -13,8 +13,10 @@ import torch
 from torch import nn
 
 from a3.lab.saved_runs import CheckpointError, load, save
+from a3.translation.decoder_only import DecoderOnlyTransformer
 from a3.translation.decoding import exact_match, translate
 from a3.translation.encoder_decoder import EncoderDecoder
+from a3.translation.prompts import Prompts
 from a3.translation.training import History, Hyperparameters, evaluate, joined, train
 from a3.translation.word_pairs import WordPairs
 
@@ -319,7 +321,6 @@ def test_a_damaged_checkpoint_is_refused_and_nothing_in_it_is_executed(
     "other",
     [
         {"hyperparameters": replace(HP, learning_rate=1e-3)},
-        {"hyperparameters": replace(HP, epochs=6)},
         {"hyperparameters": replace(HP, seed=1)},
         {"data": WORDS[:6]},
         {"data": ["a", "meat", "quick", "string", "well-known", "you", "squid"]},
@@ -336,6 +337,61 @@ def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path, other):
     with pytest.raises(CheckpointError, match=r"run\.pt belongs to another run.*delete it"):
         fit(checkpoint=path, **other)
     assert path.read_bytes() == content
+
+
+def test_going_on_to_more_epochs_gives_what_all_at_once_gives(tmp_path):
+    path = tmp_path / "run.pt"
+    fit(checkpoint=path)
+    more = replace(HP, epochs=8)
+    assert_same(fit(more, checkpoint=path), fit(more))
+    content = path.read_bytes()
+    with pytest.raises(CheckpointError, match="has 8 epochs already, more than the 5 asked for"):
+        fit(checkpoint=path)
+    assert path.read_bytes() == content
+
+
+def test_a_run_that_lost_its_patience_does_not_go_on(tmp_path):
+    stopped = climb(tmp_path / "run.pt", epochs=50, patience=2)
+    assert_same(climb(tmp_path / "run.pt", epochs=60, patience=2), stopped)
+
+
+def test_a_trained_model_is_told_to_be_built_afresh(tmp_path):
+    pairs, path = WordPairs(WORDS[:7]), tmp_path / "run.pt"
+    model, _ = fit(checkpoint=path)
+    with pytest.raises(CheckpointError) as caught:
+        train(model, pairs, WordPairs(WORDS[7:]), HP, checkpoint=path, progress=False)
+    message = str(caught.value)
+    assert "initial weights" in message and "a freshly built model" in message
+    assert not any(same in message for same in ("{", "\n", "learning_rate", "data"))
+
+
+@pytest.mark.parametrize(
+    ("make", "right", "wrong", "message"),
+    [
+        (
+            EncoderDecoder,
+            WordPairs,
+            lambda words: Prompts(WordPairs(words)),
+            "on WordPairs, got Prompts",
+        ),
+        (
+            DecoderOnlyTransformer,
+            lambda words: Prompts(WordPairs(words)),
+            WordPairs,
+            "on Prompts, got WordPairs",
+        ),
+        (EncoderDecoder, WordPairs, list, "such as WordPairs or Prompts, got list"),
+    ],
+)
+def test_data_of_the_wrong_kind_are_refused_before_the_first_step(make, right, wrong, message):
+    model, right, wrong = make(8, 1), right(WORDS), wrong(WORDS)
+    before = [p.detach().clone() for p in model.parameters()]
+    for data in ((wrong, right), (right, wrong)):
+        with pytest.raises(TypeError, match=message):
+            train(model, *data, HP, progress=False)
+    assert all(map(torch.equal, before, model.parameters()))
+    with pytest.raises(TypeError, match=message.replace("on ", "on batches of ").split(", got")[0]):
+        evaluate(model, wrong)
 
 
 def test_a_file_of_another_kind_is_refused_as_a_checkpoint(tmp_path):

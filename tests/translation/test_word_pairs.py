@@ -27,6 +27,22 @@ def test_no_pairs_are_refused():
         WordPairs([])
 
 
+@pytest.mark.parametrize(
+    ("pairs", "error", "message"),
+    [
+        ("team", TypeError, "a list of words or pairs, got the text 'team'"),
+        ([("a", "b", "c")], ValueError, r"words or pairs of them, got \('a', 'b', 'c'\)"),
+    ],
+)
+def test_what_is_not_a_list_of_words_or_pairs_is_refused(pairs, error, message):
+    with pytest.raises(error, match=message):
+        WordPairs(pairs)
+
+
+def test_a_token_below_zero_is_no_letter():
+    assert decode([0, IGNORE, -1, 1]) == "ab"
+
+
 def test_words_alone_are_translated_and_given_translations_are_kept():
     pairs = WordPairs(["team", ("team", "oddity")])
     assert pairs.pairs == [("team", "eamtay"), ("team", "oddity")]

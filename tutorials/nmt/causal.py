@@ -2,11 +2,11 @@ r"""
 Causal attention: no looking ahead
 ==================================
 
-After this page you can mask attention so that no output depends on a later input, prove it with
-a derivative rather than by eye, and say what causality buys when a model writes.
+After this page you can mask attention so that no output depends on a later input, test a whole
+model for it by changing inputs rather than by eye, and say what causality buys when a model writes.
 
-The figure shows how strongly each output depends on each input, for plain and for causal
-attention. White is exactly zero.
+The figure shows how strongly each output depends on each input, to first order, for plain and for
+causal attention. White is exactly zero.
 """
 
 import torch
@@ -66,8 +66,8 @@ axes[0].set_ylabel("output position $t$")
 # .. admonition:: Try it first
 #    :class: tip
 #
-#    Write the :math:`4 \times 4` matrix of what you would add. Then think of a number that is
-#    zero exactly if output :math:`t` does not depend on input :math:`i` at all.
+#    Write the :math:`4 \times 4` matrix of what you would add. Then plan an experiment with the
+#    finished layer: what do you change, what must stay as it was, and how could a leak escape you?
 #
 # .. solution-start:: n2
 #    :label: n2-answer
@@ -99,22 +99,11 @@ assert (weights.triu(1) == 0).all()  # exactly
 assert torch.allclose(weights.sum(-1), torch.ones(1, T))
 
 # %%
-# The weights are where we put the mask, so they prove little. The evidence is the derivative of
-# each output with respect to each input, :math:`\partial c_t / \partial x_i`: an :math:`H
-# \times H` block for every pair of positions. If an output depends on a later input by any
-# path, its block is not zero. The figure above draws the norm of each block; these lines check
-# it.
-
-norms = influence(causal)
-assert (influence(plain) > 0).all()
-assert (norms.triu(1) == 0).all()  # no output depends on a later input: exactly zero
-assert (
-    norms[torch.ones(T, T, dtype=bool).tril()] > 0
-).all()  # and on every earlier one
-
-# %%
-# The check is about paths, so it works for a whole model. Here is the decoder of the book:
-# embeddings to logits, three layers, all the target positions at once.
+# The weights are where we put the mask, so they prove little. That nothing leaks means: *change*
+# the inputs after :math:`t` as you like, and output :math:`t` stays as it was, to the last bit. So
+# we change them, by small and by large amounts, from many starting points. The test takes any
+# function from inputs to outputs, and so it works for a whole model. Here is the decoder of the
+# book: embeddings to logits, three layers, all the target positions at once.
 
 model = EncoderDecoder(hidden=H, layers=3)
 batch = WordPairs(["working"])[torch.tensor([0])]
@@ -129,14 +118,56 @@ def decoder_logits(x):  # (1, T, H) -> (T, V)
     return model.decoder.to_logits(x)[0]
 
 
-jacobian = torch.autograd.functional.jacobian(
-    decoder_logits, embedded
-)  # (T, V, 1, T, H)
-norms = jacobian[:, :, 0].norm(dim=(1, 3))
-assert (norms.triu(1) == 0).all() and (norms.diagonal() > 0).all()
-print(
-    f"largest derivative with respect to a later input: {float(norms.triu(1).max())}"
-)
+def self_attend(layer):
+    return lambda x: layer(x, x, x)[0][0]  # (1, T, H) -> (T, H)
+
+
+@torch.no_grad()
+def leak(outputs, like, draws=20):
+    """Largest change of an output when inputs after it are drawn anew."""
+    largest = 0.0
+    for draw in range(draws):
+        x = torch.randn(like.shape) * like.std()
+        before = outputs(x)
+        for t in range(like.shape[1] - 1):
+            for size in (1e-2, 1, 100):
+                changed = x.clone()
+                changed[:, t + 1 :] += size * torch.randn_like(x[:, t + 1 :])
+                moved = (outputs(changed) - before)[: t + 1].abs().max()
+                largest = max(largest, float(moved))
+    return largest
+
+
+for name, outputs, like in (
+    ("plain attention", self_attend(plain), sequence),
+    ("causal attention", self_attend(causal), sequence),
+    ("the decoder", decoder_logits, embedded),
+):
+    print(f"{name}: outputs move by at most {leak(outputs, like):.3g}")
+    assert (leak(outputs, like) == 0) == (name != "plain attention")
+
+# %%
+# A test by changes can miss a leak that none of its draws opens, but what it finds is one.
+#
+# **The derivative**, :math:`\partial c_t / \partial x_i`, an :math:`H \times H` block for every
+# pair of positions, is what the figure draws. It is a good picture and a weaker test: it must
+# vanish where there is no dependence, but it can vanish where there is one. Here is a leak that it
+# does not see: a later input that gets in by way of a ReLU which happens to be off.
+
+norms = influence(causal)
+assert (influence(plain) > 0).all() and (norms.triu(1) == 0).all()
+assert (norms[torch.ones(T, T, dtype=bool).tril()] > 0).all()
+
+
+def switched_off(x):  # looks one place ahead, if the first entry there is above 3
+    return self_attend(causal)(x) + (x[0].roll(-1, dims=0)[:, :1] - 3).relu()
+
+
+jacobian = torch.autograd.functional.jacobian(switched_off, sequence)
+later = jacobian[:, :, 0].norm(dim=(1, 3)).triu(1)[:-1]
+moved = leak(switched_off, sequence)
+assert float(sequence[..., 0].max()) < 3 and (later == 0).all() and moved > 1
+print(f"no derivative by a later input, but outputs move by up to {moved:.0f}")
 
 # %%
 # .. solution-end::
@@ -169,25 +200,27 @@ print(
 # .. admonition:: Where this differs
 #    :class: differs
 #
-#    *From the paper:* nothing :cite:p:`vaswani2017`. *From the handouts:* they add a large
-#    finite number; we set :math:`-\infty`, and the first exercise shows why. *From common
+#    *From the paper:* nothing :cite:p:`vaswani2017`. *From the handouts:* they add
+#    :math:`-10^7`; we set :math:`-\infty`, and the first exercise compares the two. *From common
 #    practice:* fused kernels take a flag and never build the mask.
 #
 # Summary
 # -------
 #
-# Causal attention sets the scores of later keys to :math:`-\infty`. The Jacobian of outputs by
-# inputs is then lower triangular, exactly, for one layer and for any stack of them. That makes
-# keys and values final, and a cache possible.
+# Causal attention sets the scores of later keys to :math:`-\infty`. Later inputs can then be
+# changed without moving an output, in one layer and in any stack of them. That makes keys and
+# values final, and a cache possible. A derivative of zero is what follows from it, not a proof of
+# it.
 #
 # Exercises
 # ---------
 #
-# .. exercise-start:: A finite mask leaks
+# .. exercise-start:: How large is very negative?
 #    :label: causal-finite
 #
-# *Easy.* Mask with :math:`-10` in place of :math:`-\infty`. When does the future get through?
-# Give a row of scores for which nearly all of the attention goes to a masked key.
+# *Easy.* The handouts add :math:`-10^7`. In float32, when is that the same as :math:`-\infty`, when
+# not, and what about :math:`-200`? Give scores with which a masked key gets all of the attention,
+# and a row for which :math:`-10^7` masks nothing at all.
 #
 # .. exercise-end::
 #
@@ -195,13 +228,27 @@ print(
 #    :label: causal-finite-answer
 #    :class: dropdown
 #
-# When a later score exceeds the allowed ones by more than 10. Trained scores can do that; a
-# mask must not depend on the size of what it masks.
+# In float32 :math:`e^{-x}` is zero from about :math:`x = 104` on. So both numbers mask exactly
+# while the scores are far smaller than they are: :math:`-10^7` for any scores that a layer is
+# likely to have, :math:`-200` for scores of some tens. A derivative or a change that is exactly
+# zero tells neither from :math:`-\infty`. They differ where a masked score exceeds the others by as
+# much, and in a row in which every key is masked: a finite number then cancels from the softmax,
+# and all keys are seen. With :math:`-\infty` such a row has no softmax; our code gives it weights
+# of zero.
 
-scores = torch.tensor([0.0, 15.0])  # the second key is in the future
-leaked = float((scores + torch.tensor([0.0, -10.0])).softmax(dim=0)[1])
-assert leaked > 0.99
-print(f"the masked key gets {leaked:.1%} of the attention")
+both_masked = torch.zeros(1, 1, 2, dtype=bool)
+_, nothing = causal.attend(sequence[:, :2], *causal.project(*[sequence[:, :2]] * 2), both_masked)
+for mask in (-200.0, -1e7, -torch.inf):
+    given = {
+        lead: float(torch.tensor([0.0, lead + mask]).softmax(dim=0)[1])
+        for lead in (15, 250, 2e7)  # of the masked key over the other
+    }
+    alone = torch.tensor([1.0, 2.0]).add(mask).softmax(dim=0)
+    print(f"{mask:9}: a masked key gets {given}, two masked ones {alone.tolist()}")
+    assert given[15] == 0  # exactly
+    assert (given[250] == 1) == (mask == -200) and (given[2e7] == 0) == (mask == -torch.inf)
+    assert bool(alone.isnan().any()) == (mask == -torch.inf)
+assert (nothing == 0).all()
 
 # %%
 # .. solution-end::

@@ -6,7 +6,7 @@ After this page you can prove that attention by itself ignores order, and derive
 cosines add that a one-hot code does not.
 
 The left panel is the table of sinusoidal positions. The right one shows the dot product of two
-of its rows against the distance between them: near positions are alike, far ones are not, and
+of its rows against the distance between them: neighbours are most alike, far positions less so, and
 it does not matter where the pair stands.
 """
 
@@ -40,6 +40,10 @@ right.legend()
 
 for d in range(length):  # the same at every place
     assert torch.allclose(similarity.diagonal(d), similarity[0, d], atol=1e-5)
+by_distance = similarity[0]
+assert by_distance[1:].max() == by_distance[1] and (by_distance[:6].diff() < 0).all()
+assert by_distance.min() > 0.3  # the slow waves keep far ones alike, too
+print(f"cosine 1 apart: {by_distance[1]:.2f}, least: {by_distance.min():.2f}")
 
 # %%
 # The question
@@ -162,8 +166,10 @@ print(f"the logits of four anagrams differ by at most {apart:.1e}")
 #    -\sin\omega\delta & \cos\omega\delta \end{pmatrix}
 #    \begin{pmatrix} \sin\omega t \\ \cos\omega t \end{pmatrix} .
 #
-# The matrix depends on :math:`\delta` and not on :math:`t`. A layer that has learned to look two
-# letters back has learned it at every place. We build the rotation and check it on every row.
+# The matrix depends on :math:`\delta` and not on :math:`t`. So one matrix can look two letters back
+# from every place: a model need not learn it place by place. Whether a trained one does it where it
+# was never trained is a question for data, and :doc:`lengths` puts it. We build the rotation and
+# check it on every row.
 
 
 def shift(delta, H):
@@ -228,12 +234,12 @@ print(f"component {int(spread.argmin())} varies by {float(spread.min()):.1e}")
 # %%
 # .. solution-end::
 #
-# .. exercise-start:: A one-hot code shifts linearly too
+# .. exercise-start:: Other codes shift linearly, too
 #    :label: positions-one-hot
 #
 # *Medium.* Find the matrix that takes the one-hot code of :math:`t` to that of :math:`t +
-# \delta`. What goes wrong at the end of the table, and why does the rotation not suffer from
-# it?
+# \delta`. What goes wrong at the end of the table? Can you mend it? Find a code of width two that
+# also shifts by one matrix, without loss. What do sinusoids have that neither of these has?
 #
 # .. exercise-end::
 #
@@ -242,13 +248,24 @@ print(f"component {int(spread.argmin())} varies by {float(spread.min()):.1e}")
 #    :class: dropdown
 #
 # Ones on the :math:`\delta`-th diagonal below the main one. The last :math:`\delta` positions are
-# sent to zero: there is no row left for them. So a linear shift is no privilege of sinusoids; a
-# *lossless* one at fixed width is. The rotation is invertible, the one-hot shift is not.
+# sent to zero: there is no row left for them. Put the lost ones back at the top, and the shift is
+# lossless, but the code repeats itself after its length. The code :math:`(t, 1)` is moved by a
+# shear, never repeats, and grows without bound. So a linear shift, even a lossless one at fixed
+# width, is no privilege of sinusoids. They have it with codes that stay bounded and never repeat:
+# the fastest pair returns only after a multiple of :math:`2\pi`, which no whole number is.
 
 one_hot = torch.eye(10)
 S = torch.diag(torch.ones(7), -3)  # column t has its one in row t + 3
 assert torch.equal((S @ one_hot.T).T[:7], one_hot[3:])
 assert torch.linalg.matrix_rank(S) == 7
+cyclic = S + torch.diag(torch.ones(3), 7)
+assert torch.equal((cyclic @ one_hot.T).T, one_hot.roll(-3, dims=0))
+assert torch.linalg.matrix_rank(cyclic) == 10
+line = torch.stack([torch.arange(10.0), torch.ones(10)], dim=1)  # rows (t, 1)
+shear = torch.tensor([[1.0, 3.0], [0.0, 1.0]])
+assert torch.equal((line @ shear.T)[:7], line[3:]) and shear.det() == 1
+circle = positional_encoding(length, 2).double()
+assert torch.pdist(circle).min() > 0.01  # no two of the first hundred are the same
 assert torch.allclose(shift(3, H) @ shift(3, H).T, torch.eye(H), atol=1e-6)
 
 # %%
