@@ -18,7 +18,7 @@ __all__ = [
 
 
 def scaled_dot_attention(
-    Q: Tensor, K: Tensor, V: Tensor, mask: Tensor | None = None, *, all_see: bool = False
+    Q: Tensor, K: Tensor, V: Tensor, mask: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     r"""Average the values by how well each key matches the query.
 
@@ -33,8 +33,6 @@ def scaled_dot_attention(
     mask : Tensor of bool, optional
         Broadcast to (..., k, T); ``True`` where a query may look. A query that may look nowhere
         gets the weights and the context 0, and gives no gradient.
-    all_see : bool
-        Says that each query may look at some key, as with a causal mask: saves a little time.
 
     Returns
     -------
@@ -61,8 +59,8 @@ def scaled_dot_attention(
         scores = scores.masked_fill(hidden, -math.inf)
     # Keys before all else: torch's softmax is many times slower along a short inner axis.
     weights = scores.movedim(-2, 0).softmax(dim=0).movedim(0, -2)  # (..., T, k)
-    if mask is not None and not all_see:  # nan where all scores are -inf
-        weights = weights.masked_fill(hidden, 0.0)
+    if mask is not None:
+        weights = weights.masked_fill(hidden, 0.0)  # nan where a query may look nowhere
     weights = weights.mT  # (..., k, T)
     return weights @ V, weights
 
@@ -167,8 +165,7 @@ class CausalScaledDotAttention(ScaledDotAttention):
     ) -> tuple[Tensor, Tensor]:
         """Attention of the last ``k`` positions to the ``T`` positions up to themselves."""
         causal = causal_mask(queries.shape[-2], K.shape[-2], queries.device)
-        mask, all_see = (causal, True) if mask is None else (causal & mask, False)
-        return scaled_dot_attention(self.W_q(queries), K, V, mask, all_see=all_see)
+        return super().attend(queries, K, V, causal if mask is None else causal & mask)
 
 
 def positional_encoding(length: int, hidden: int) -> Tensor:

@@ -302,16 +302,6 @@ def test_a_causal_query_whose_keys_are_all_padding_has_weights_zero():
     torch.testing.assert_close(weights[0, 2:].sum(-1), torch.ones(T - 2))
 
 
-def test_that_all_queries_see_a_key_need_not_be_checked(mask):
-    parts = [normal(B, n, H, seed=n) for n in (K, T, T)]
-    for one, other in zip(
-        scaled_dot_attention(*parts, mask),
-        scaled_dot_attention(*parts, mask, all_see=True),
-        strict=True,
-    ):
-        assert torch.equal(one, other)
-
-
 def test_attention_maps_over_masks_and_their_gradients_with_torch_func(mask):
     mask[0, 0] = False
     Q, KEYS, V = (normal(B, n, H, seed=n, dtype=torch.float64) for n in (K, T, T))
