@@ -31,7 +31,11 @@ def profile() -> str:
 
 def cache_folder() -> Path:
     """Where results are kept: the environment variable A3_CACHE, else ``~/.cache/a3``."""
-    return Path(os.environ.get("A3_CACHE") or "~/.cache/a3").expanduser()
+    place = os.environ.get("A3_CACHE") or "~/.cache/a3"
+    try:
+        return Path(place).expanduser()
+    except RuntimeError:  # there is no such user
+        raise ValueError(f"there is no home folder for A3_CACHE={place}") from None
 
 
 @cache

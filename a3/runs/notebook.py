@@ -94,7 +94,8 @@ def select(names: Iterable[str]) -> list[Run]:
         if not matching:
             all_names = [*known, *(run.name for run in every)]
             near = get_close_matches(wanted, all_names, n=3, cutoff=0.4)
-            raise ValueError(f"there is no run {name!r}; near it are {', '.join(near or known)}")
+            others = f"near it are {', '.join(near)}" if near else f"there are {', '.join(known)}"
+            raise ValueError(f"there is no run {name!r}; {others}")
         chosen |= {run.name: run for run in matching}
     return [*chosen.values()] or every
 

@@ -175,6 +175,98 @@ def test_what_the_function_does_or_names_changes_the_key(old, new):
     assert key(function(edited(old, new)), {}) != key(function(), {})
 
 
+MINE = """
+from dataclasses import dataclass, field
+from functools import partialmethod, singledispatch
+from typing import NamedTuple
+import helper
+
+made = helper.make(20)
+Made = helper.kind(30)
+
+class Kind(type):
+    def __call__(cls):
+        return 40
+
+class Of(metaclass=Kind):
+    pass
+
+class Point(NamedTuple):
+    x: int = 0
+    def moved(self):
+        return self.x + 50
+
+class Word(str):
+    def twice(self):
+        return 60 * self
+
+@singledispatch
+def size(x):
+    return 0
+
+@size.register
+def _(x: int):
+    return 70 + x
+
+class Scaled:
+    def times(self, n):
+        return n
+    more = partialmethod(times, 80)
+
+@dataclass(order=True)
+class Fields:
+    a: int = field(default=0, compare=False)
+
+def run(point=None):
+    return [made(), Made, Of(), Point().moved(), size(1), Scaled().more(), Fields()]
+"""
+HELPER = """
+def make(n):
+    def f():
+        return n
+    return f
+
+def kind(n):
+    class C:
+        value = n
+    return C
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("20", "21"), ("30", "31"), ("40", "41"), ("50", "51"), ("70", "71"), ("80", "81")]
+    + [("order=True", "order=False"), ("compare=False", "compare=True")],
+)
+def test_what_python_hides_in_objects_changes_the_key(tmp_path, monkeypatch, old, new):
+    (tmp_path / "helper.py").write_text(HELPER)
+    monkeypatch.syspath_prepend(tmp_path)
+    keys = [key(function(source), {}) for source in (MINE, MINE.replace(old, new), MINE)]
+    sys.modules.pop("helper")
+    assert keys[0] == keys[2] != keys[1]
+
+
+def test_methods_of_settings_change_the_key(tmp_path, monkeypatch):
+    (tmp_path / "helper.py").write_text(HELPER)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, values, old, new in (("Point", [3], "50", "51"), ("Word", ["a"], "60", "61")):
+        source = MINE.replace("def run(", f"def run(kind={name}, ")
+        keys = []
+        for text in (source, source.replace(old, new)):
+            run = function(text)
+            keys.append(key(run, {"point": run.__defaults__[0](*values)}))
+        assert keys[0] != keys[1]
+    sys.modules.pop("helper")
+
+
+@pytest.mark.parametrize("setting", [10**5000, (x for x in "a"), []], ids=["long", "lazy", "loop"])
+def test_settings_of_which_no_key_can_be_made_are_refused(setting):
+    if setting == []:
+        setting.append(setting)
+    with pytest.raises(TypeError, match="no key can be made"):
+        key(function(), {"setting": setting})
+
+
 def test_what_a_closure_holds_changes_the_key():
     other = edited("closed = make(20)", "closed = make(21)")
     assert key(function(name="closed"), {}) == key(function(name="closed"), {})
