@@ -23,8 +23,8 @@ def relative_attention(Q: Tensor, K: Tensor, V: Tensor, p: Tensor) -> tuple[Tens
     r"""Scaled dot-product attention whose scores also depend on the distance.
 
     .. math::
-        \alpha_{ij} = \frac{Q_i \cdot K_j}{\sqrt{d}} + p_{i-j}, \qquad
-        Y = \operatorname{softmax}(\alpha) \, V
+        \tilde\alpha_{ij} = \frac{Q_i \cdot K_j}{\sqrt{d}} + p_{i-j}, \qquad
+        Y = \operatorname{softmax}(\tilde\alpha) \, V
 
     Equation :eq:`relative-attention` of the book; Section 1.3 (2025). Shaw et al. (2018) learn
     vectors in place of the scalars p.
@@ -123,8 +123,8 @@ def as_convolution(
 ) -> tuple[float, Tensor]:
     r"""The ``W_V`` and ``p`` with which the layer convolves, if its other weights are 0.
 
-    The kernel's entry for :math:`x_{i+m}`, :math:`-k \le m \le k`, becomes the score :math:`p_{-m}
-    = \ln w_m`, and :math:`W_V = \sum_m w_m`. Equation :eq:`convolution-weights` of the book, for
+    The kernel's entry for :math:`x_{i+r}`, :math:`-k \le r \le k`, becomes the score :math:`p_{-r}
+    = \ln w_r`, and :math:`W_V = \sum_r w_r`. Equation :eq:`convolution-weights` of the book, for
     :eq:`convolution`; question 1.3.1 (2025).
 
     Parameters
@@ -154,10 +154,10 @@ def as_convolution(
 def convolution_error_bound(kernel: Sequence[float], n: int, M: float, largest: float) -> float:
     r"""The most by which :func:`as_convolution` with ``elsewhere=-M`` can miss the convolution.
 
-    .. math:: \delta\, s \max_j x_j, \qquad
-        \delta = \frac{(n-m)\,e^{-M}}{s + (n-m)\,e^{-M}},
+    .. math:: \delta\, W_V \max_j x_j, \qquad
+        \delta = \frac{(n-m)\,e^{-M}}{W_V + (n-m)\,e^{-M}},
 
-    where :math:`s` is the sum and :math:`m` the number of the positive entries of the kernel:
+    where :math:`W_V` is the sum and :math:`m` the number of the positive entries of the kernel:
     equation :eq:`convolution-error` of the book. It holds away from the edges.
 
     ``kernel`` and ``n`` are those of :func:`as_convolution`. The sequence, of which ``largest`` is
@@ -209,7 +209,7 @@ def as_max_pooling(k: int, n: int, beta: float) -> tuple[float, float, float, Te
 def max_pooling_error_bound(x: Tensor, k: int, beta: float) -> Tensor:
     r"""The most by which :func:`as_max_pooling` can fall short of the maximum at each place.
 
-    .. math:: \max_{|m| \le k} x_{i+m} - y_i \le \frac{W_0(2k/e)}{\beta x_i}
+    .. math:: \max_{|r| \le k} x_{i+r} - y_i \le \frac{W_0(2k/e)}{\beta x_i}
 
     with :math:`W_0` the Lambert function. No smaller number will do: the bound is met when all
     others of the window lie :math:`(1 + W_0(2k/e)) / (\beta x_i)` below the largest. Equation
