@@ -126,7 +126,7 @@ def self_attend(layer):
 def leak(outputs, like, draws=20):
     """Largest change of an output when inputs after it are drawn anew."""
     largest = 0.0
-    for draw in range(draws):
+    for _ in range(draws):
         x = torch.randn(like.shape) * like.std()
         before = outputs(x)
         for t in range(like.shape[1] - 1):
