@@ -193,7 +193,7 @@ assert without < 0.25 * with_root  # at width 1024
 
 for H in (32, 512):
     fresh, x = ScaledDotAttention(H), torch.randn(500, 16, H)
-    starting = fresh.W_q(x) @ fresh.W_k(x).mT / math.sqrt(H)
+    starting = (fresh.W_q(x) @ fresh.W_k(x).mT / math.sqrt(H)).detach()
     print(f"width {H:3}: variance of the layer's own scores {float(starting.var()):.3f}")
     assert 0.09 < starting.var() < 0.14
 
