@@ -135,10 +135,9 @@ for C in (0.4e12, 0.8e12, 1.6e12, total):
     table.loc[f"{C / 1e12:.1f} TFLOPs"] = list(map(shown, at_C))
 table.style
 
-# %%
-# **While compute is short, two stacks lead.** They make twice as many passes for it, and lead with
-# every seed. After 10 epochs, which cost them half as much, one stack is ahead with every seed, after
-# 20 and later neither is.
+# %% **While compute is short, two stacks lead.** They make twice as many passes for it, and lead
+# with every seed. After 10 epochs, which cost them half as much, one stack is ahead with every
+# seed, after 20 and later neither is.
 #
 # **In the end we cannot tell.** Both come to know their training words by heart, and how low the
 # validation loss gets is partly luck. A seed gives both models the same words, so we take the ratio
