@@ -134,7 +134,7 @@ table.style.hide().format({"training words": "{:.4f}"}, precision=3)
 # leave it. The lines say so, and the median of the long runs is lower. Whether half the width would
 # end lower still, no run here says. To end lower: more words. Once the training words are known by
 # heart, size and passes have little left to learn from. On the large list the gap of the
-# encoder--decoder :doc:`nearly closed <four_runs>`.
+# encoder--decoder was :doc:`less than a fifth <four_runs>` of that on the small one.
 #
 # **What repetition does to the answer.** The lines count every token as new. But :math:`D^*` soon
 # exceeds the list, and then it counts passes, :math:`p = D^* / D_1` with :math:`D_1` the tokens of

@@ -109,7 +109,8 @@ if full:
 
 # %%
 # **The best sizes** at 0.08, 0.16 and 0.32 TFLOPs, from each rate alone and from the best rates.
-# Intervals redraw the residuals of the parabolas.
+# Intervals redraw the residuals of the parabolas as if they were independent. Those of one run at
+# several budgets are not, so the intervals are too narrow.
 
 sets = {"handouts, five seeds": runs[runs["rate"] == LOW]}
 sets |= {f"rate {rate:g}": shared[shared["rate"] == rate] for rate in RATES}

@@ -99,12 +99,13 @@ table = pd.DataFrame(
 )
 table.style.hide().format(precision=3).format(precision=0, subset=["core seconds"])
 
-# %%
-# **What tuning changed.** On the large list, everything: each model ends far lower, in less time,
-# and the tuned narrow model reaches about what the wide one did at the handouts' settings. Tuning
-# was worth as much as doubling the width. On the small list, little: its batches were small
-# already. So both conclusions keep their direction and change their size, the one about data most:
-# in batches of 512 the large list was never trained to its worth.
+# %% **What tuning changed.** On the large list, much: with every seed each model ends below half of
+# its loss at the handouts' settings, with fewer operations. The tuned narrow model comes near the
+# wide one at the handouts' settings: the medians close more than four fifths of the distance
+# between the two, in log loss. So tuning was worth nearly as much as doubling the width. On the
+# small list these seeds cannot tell: the ranges overlap. Both conclusions keep their direction and
+# change their size, the one about data most: in batches of 512 the large list was never trained to
+# its worth.
 
 loss = table.set_index(["word list", "width", "settings"])["validation loss"]
 right = table.set_index(["word list", "width", "settings"])["words right"]
@@ -119,11 +120,26 @@ for what in ("width", "data"):
         f"settings, by {worth[what, 'tuned']:.1f} tuned"
     )
 print(f"width 64, large list, tuned: {right['large', 64, 'tuned']:.1%} of the words exactly right")
+
+
+def of_seeds(runs, words, hidden):
+    return np.array([run.history.best_loss for run in runs[words, hidden]])
+
+
 if full:
     for hidden in (32, 64):
-        assert loss["large", hidden, "tuned"] < 0.6 * loss["large", hidden, "handouts"]
-    assert 0.5 < loss["large", 32, "tuned"] / loss["large", 64, "handouts"] < 2
-    assert 0.5 < loss["small", 64, "tuned"] / loss["small", 64, "handouts"] < 1.5
+        theirs, ours = (of_seeds(each, "large", hidden) for each in (handout, runs))
+        assert ours.max() < 0.5 * theirs.min()
+    for key, own in runs.items():
+        flops = [[run.history.flops[-1] for run in each] for each in (own, handout[key])]
+        assert max(flops[0]) < min(flops[1])
+    narrow, tuned, wide = (
+        np.log(loss["large", hidden, name])
+        for hidden, name in ((32, "handouts"), (32, "tuned"), (64, "handouts"))
+    )
+    assert 0.8 < (narrow - tuned) / (narrow - wide) < 1
+    theirs, ours = (of_seeds(each, "small", 64) for each in (handout, runs))
+    assert ours.min() < theirs.max() and theirs.min() < ours.max()  # cannot tell
     assert min(worth.values()) > 1  # wider is still better, and so is more data
     growth = {what: worth[what, "tuned"] / worth[what, "handouts"] for what in ("width", "data")}
     assert growth["data"] > max(1.5, growth["width"])
@@ -140,9 +156,10 @@ for seed, run in enumerate(runs["large", 64]):
 # %%
 # .. solution-end::
 #
-# Where this stops being true: the search covers four settings of one model, over two epochs, and
-# the other runs borrow its winner. Each might do better with a search of its own, and a rate that
-# wins early need not win late.
+# Where this stops being true: the search covers four settings of one model, one run of two epochs
+# each, and its winner stands in a corner: better settings may lie beyond it. The other runs borrow
+# that winner. Each might do better with a search of its own, and a rate that wins early need not
+# win late.
 #
 # .. admonition:: Where this differs
 #    :class: differs
@@ -155,7 +172,7 @@ for seed, run in enumerate(runs["large", 64]):
 # -------
 #
 # Tune on words that are neither trained on nor held out. On the large list a better rate and
-# smaller batches beat the handouts' settings in a fraction of the time. The directions of their
+# smaller batches beat the handouts' settings with fewer operations. The directions of their
 # conclusions survive, the worth of data does not: a comparison at one shared setting measures
 # tuning as well as models.
 #
@@ -179,7 +196,7 @@ for seed, run in enumerate(runs["large", 64]):
 
 noise = np.random.default_rng(0).standard_normal((100_000, 4))
 luck, error = noise.max(axis=1).mean(), noise.max(axis=1).std() / np.sqrt(len(noise))
-assert 0.9 < luck < 1.2
+assert abs(luck - 1.0294) < 4 * error  # Harter (1961) has 1.02938
 print(f"{luck:.3f} ± {error:.3f} standard deviations")
 
 # %%

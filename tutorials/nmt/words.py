@@ -4,7 +4,7 @@ From letters to words
 
 The models are trained on letters and judged on words. After this page you can say how a loss per
 letter turns into a share of words translated without a mistake, and why the simple formula for it
-is wrong by a wide margin.
+is too low.
 
 The figure shows the twelve models of :doc:`the four runs <four_runs>`: the share of held-out words
 that each gets exactly right, against its validation loss. The dashed line is what that share would
@@ -76,12 +76,13 @@ ax.legend()
 #    \qquad \ell_t = -\ln p(y_t \mid y_{\lt t}, x) .
 #
 # If every token cost the same, :math:`\ell_t = \ell`, this would be :math:`e^{-\ell T}`, and its
-# mean over the held-out lengths is the dashed line. Every model lies far above it:
+# mean over the held-out lengths is the dashed line. Every model lies above it, by more than an
+# eighth of all words:
 
 for (words, hidden), of_seeds in runs.items():
     for run in of_seeds:
         predicted = np.interp(run.history.best_loss, losses, even)
-        assert not full or run.accuracy > predicted
+        assert not full or run.accuracy > predicted + 1 / 8
     print(
         f"width {hidden}, {words} list, last seed: {predicted:.0%} predicted, "
         f"{run.accuracy:.0%} right"
@@ -91,9 +92,9 @@ for (words, hidden), of_seeds in runs.items():
 # Two things are wrong with the prediction. First, :eq:`word-probability` is the chance of
 # *sampling* the word. Greedy decoding takes the likeliest letter, so it is right whenever each
 # true letter is ahead of the others, however narrowly. Second, and more important, the costs
-# are not equal. By Jensen's inequality, the mean of :math:`e^{-s}` over words whose summed
-# costs :math:`s` vary is at least :math:`e^{-\bar s}`: the same total loss breaks fewer words
-# when it is spread unevenly.
+# are not equal. By Jensen's inequality, the mean of :eq:`word-probability` over words whose summed
+# costs vary is at least what it is at the mean of these costs: the same total loss breaks fewer
+# words when it is spread unevenly.
 #
 # We can take the two apart. The sampling probability with the *true* costs is the mean of
 # :eq:`word-probability` over held-out words.
@@ -107,33 +108,31 @@ def word_losses(model, pairs):
     return F.cross_entropy(logits.mT, batch.targets, reduction="none").sum(dim=1)
 
 
-held_out = {
-    words: WordPairs(every()).split()[1]
-    for words, every in (("small", small_words), ("large", large_words))
-}
+lists = {"small": WordPairs(small_words()), "large": WordPairs(large_words())}
 in_the_worst = {}  # validation loss of a model -> share of it in the worst tenth of the words
 for (words, hidden), of_seeds in runs.items():
-    pairs, best = held_out[words], of_seeds[0]
-    loss = word_losses(best.model, pairs)
-    equal = float((-loss.sum() / pairs.tokens * pairs.target_lengths).exp().mean())
-    true = float((-loss).exp().mean())
-    worst = float(loss.sort(descending=True).values[: len(loss) // 10].sum() / loss.sum())
-    print(
-        f"width {hidden}, {words} list: equal costs {equal:.0%}, true costs {true:.0%}, "
-        f"greedy {best.accuracy:.0%}; a tenth of the words has {worst:.0%} of the loss"
-    )
-    assert not full or equal < true < best.accuracy
-    assert not full or worst > 0.2
-    in_the_worst[best.history.best_loss] = worst
+    for seed, run in enumerate(of_seeds):  # which draws the held-out words
+        pairs = lists[words].split(seed=seed)[1]
+        loss = word_losses(run.model, pairs)
+        equal = float((-loss.sum() / pairs.tokens * pairs.target_lengths).exp().mean())
+        true = float((-loss).exp().mean())
+        worst = float(loss.sort(descending=True).values[: len(loss) // 10].sum() / loss.sum())
+        print(
+            f"width {hidden}, {words} list: equal costs {equal:.0%}, true costs {true:.0%}, "
+            f"greedy {run.accuracy:.0%}; a tenth of the words has {worst:.0%} of the loss"
+        )
+        assert not full or equal < true < run.accuracy
+        assert not full or true - equal > 2 * (run.accuracy - true)
+        assert not full or worst > 1 / 3
+        in_the_worst[run.history.best_loss] = worst
 
 by_loss = [share for _, share in sorted(in_the_worst.items())]
 assert not full or (max(by_loss) == by_loss[0] and min(by_loss) == by_loss[-1])
 
 # %%
-# Most of the distance is the uneven costs: a small part of the words carries a large part of
-# the loss, and the rest are nearly certain. It is most so in the best model, and least so in the
-# worst. That is why exact match can rise long after the loss looks flat, and why this book
-# reports both.
+# In each of the twelve models more than two thirds of the distance is the uneven costs: a tenth of
+# the words carries more than a third of the loss. It carries most in the best model and least in
+# the worst. So exact match and loss need not move together, and this book reports both.
 #
 # .. solution-end::
 #
@@ -149,7 +148,7 @@ assert not full or (max(by_loss) == by_loss[0] and min(by_loss) == by_loss[-1])
 # -------
 #
 # A word is right when all its letters are. Its probability is :eq:`word-probability`, and the
-# share of right words lies far above what the mean loss suggests, because the loss sits in a
+# share of right words lies above what the mean loss suggests, mostly because the loss sits in a
 # few words.
 #
 # Exercises
@@ -167,13 +166,21 @@ assert not full or (max(by_loss) == by_loss[0] and min(by_loss) == by_loss[-1])
 #    :label: words-hardest-answer
 #    :class: dropdown
 #
-# They are rare shapes: long words, odd clusters, words that are hardly English. The cut at the
-# front is mostly right; it is the copying that slips.
+# The hardest tenth is longer than the rest by a letter or more, and on top stand words that are
+# hardly English. Of those that come out wrong, most have the first letter right: the cut is found,
+# and what slips is the copying after it.
 
-model = runs["large", 64][0].model
-order = word_losses(model, held_out["large"]).argsort(descending=True)[:8].tolist()
-for word, truth in (held_out["large"].pairs[i] for i in order):
-    print(f"{word:20} {truth:24} {translate(model, word)}")
+model, held_out = runs["large", 64][0].model, lists["large"].split(seed=0)[1]
+order = word_losses(model, held_out).argsort(descending=True).tolist()
+hardest = [held_out.pairs[i] for i in order[: len(order) // 10]]
+written = translate(model, [word for word, _ in hardest])
+for (word, truth), attempt in zip(hardest[:8], written, strict=False):
+    print(f"{word:20} {truth:24} {attempt}")
+wrong = [(truth, a) for (_, truth), a in zip(hardest, written, strict=True) if a != truth]
+first = np.mean([truth[:1] == attempt[:1] for truth, attempt in wrong])
+longer = np.mean([len(w) for w, _ in hardest]) - np.mean([len(w) for w, _ in held_out.pairs])
+print(f"{longer:.1f} letters longer; the first letter is right in {first:.0%} of the errors")
+assert not full or (longer > 1 and first > 0.5)
 
 # %%
 # .. solution-end::
@@ -193,7 +200,7 @@ for word, truth in (held_out["large"].pairs[i] for i in order):
 # We average over the words that are long enough to have a token there. The first letter, which is
 # where the cut is decided, is the easiest.
 
-batch = held_out["large"][torch.arange(len(held_out["large"]))]
+batch = held_out[torch.arange(len(held_out))]
 with torch.no_grad():
     logits, _ = model(batch.source, batch.inputs, batch.source_mask)
 each = F.cross_entropy(logits.mT, batch.targets, reduction="none")  # (N, T)
