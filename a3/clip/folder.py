@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
@@ -27,6 +28,7 @@ GREATEST_AREA = 100_000_000  # pixels: 300 MB in memory
 GREATEST_FILE = 200_000_000  # bytes
 _FORMATS = ("PNG", "JPEG", "WEBP")
 _BATCH = 32
+_READING = "2"  # changed when files are read otherwise, so that features kept before are not served
 
 
 class Folder(NamedTuple):
@@ -84,9 +86,20 @@ def open_image(content: bytes) -> Image.Image:
     try:
         with warnings.catch_warnings(action="ignore"):  # of what it corrects in damaged metadata
             image.load()
-            return ImageOps.exif_transpose(image)
+            return _of_8_bits(ImageOps.exif_transpose(image))
     except Exception as error:
         raise ValueError("it is cut off or damaged") from error
+
+
+def _of_8_bits(image: Image.Image) -> Image.Image:
+    """Greys of 16 bits in 8; Pillow itself makes all that is above 255 white."""
+    if not image.mode.startswith("I"):
+        return image
+    values = np.asarray(image)
+    grey = Image.fromarray((values / 257).round().clip(0, 255).astype(np.uint8))
+    if (hidden := image.info.get("transparency")) is not None:
+        grey.putalpha(Image.fromarray(np.where(values == hidden, 0, 255).astype(np.uint8)))
+    return grey
 
 
 def encode_folder(clip: Clip, paths: Sequence[Path], *, progress: bool = True) -> Folder:
@@ -160,8 +173,8 @@ def _encoded(clip: Clip, images: dict[str, Image.Image]) -> dict[str, Tensor]:
 
 
 def _fingerprint(clip: Clip) -> str:
-    """A digest of the model: its name and the first few of each of its weights."""
-    digest = hashlib.sha256(clip.name.encode())
+    """A digest of how files are read, and of the model's name and the first few of each weight."""
+    digest = hashlib.sha256(f"{_READING} {clip.name}".encode())
     for weight in clip.model.visual.state_dict().values():
         digest.update(weight.flatten()[:16].contiguous().numpy().tobytes())
     return digest.hexdigest()[:32]

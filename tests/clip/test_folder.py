@@ -81,6 +81,17 @@ def test_a_photograph_taken_sideways_is_set_upright():
     assert open_image(content(wide, "JPEG", exif=exif)).size == (20, 40)
 
 
+def test_greys_of_16_bits_are_the_same_greys_in_8():
+    greys = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    fine = Image.fromarray(257 * greys)
+    assert fine.mode == "I;16"
+    for opened in (open_image(content(fine)), a3.clip.folder._of_8_bits(fine.convert("I"))):
+        assert opened.mode == "L" and np.array_equal(np.asarray(opened), greys)
+    seen_through = open_image(content(fine, transparency=257 * 9))
+    assert seen_through.mode == "LA"
+    assert np.array_equal(np.asarray(seen_through)[..., 1] == 0, greys == 9)
+
+
 @pytest.mark.parametrize(
     ("bytes_", "reason"),
     [
@@ -177,6 +188,14 @@ def test_another_model_has_features_of_its_own(folder):
     paths = find_images(folder)
     first, second = (encode_folder(c, paths, progress=False).features for c in (clip, other))
     assert other.images == 3 and not torch.allclose(first, second)
+
+
+def test_features_of_files_that_were_read_otherwise_are_not_served(folder, monkeypatch):
+    clip = Counted(few_clip())
+    for reading in ("1", "2", "1"):
+        monkeypatch.setattr("a3.clip.folder._READING", reading)
+        encode_folder(clip, find_images(folder), progress=False)
+    assert clip.images == 6
 
 
 def test_what_was_encoded_before_an_interruption_is_kept(folder, monkeypatch):

@@ -151,8 +151,8 @@ if of_minilm:
 # linear model that is told just the words and their places is about level with the whole of BERT,
 # trained. An encoder whose weights are random, and stay so, lets enough of the words through for
 # a linear layer to get far beyond the majority. And all weights trained from random ones come
-# within a few points of all weights trained from the checkpoint. What *four* or *ten* is worth is
-# mostly learned from the 448 labels.
+# within a few points of all weights trained from the pretrained ones. What *four* or *ten* is
+# worth is mostly learned from the 448 labels.
 
 if of_minilm:
     assert all(abs(gap) < 0.05 for gap in gaps["words"])

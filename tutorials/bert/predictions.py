@@ -99,8 +99,8 @@ columns = {
 pd.DataFrame(columns).style
 
 # %%
-# With the handouts' recipe this checkpoint only ever says "positive". "Plus" is all but free, since
-# 399 of its 400 sentences are positive. No model finds the zeros.
+# With the handouts' recipe these weights only ever say "positive". "Plus" is all but free, since
+# 399 of its 400 sentences are positive. No model finds as many as one in five of the zeros.
 
 assert (label[~minus] == 2).sum() == 399
 if ours:
@@ -108,6 +108,7 @@ if ours:
     most_frequent = accuracy("always positive", label >= 0)
     for name in ("full", "frozen"):
         assert min(accuracy(name, label >= 0) - most_frequent) > 0.1
+    assert all(accuracy(name, label == 1).mean() < 0.2 for name in names)
 
 # %%
 # **Some are right where others are wrong.** Here are the sentences on which the models differ most:
@@ -122,10 +123,10 @@ shown = table.loc[most, ["sentence", *models, "runs"]].style.hide()
 shown.format("{:.0%}", subset=models)
 
 # %%
-# **All are wrong, every time,** on these. Nearly all should be "zero".
+# **All are wrong, every time,** on these. More than two thirds should be "zero".
 
 never = table[(table[models] == 1).all(axis=1)]
-assert not ours or (len(never) > 3 and (never["label"] == 1).mean() > 0.7)
+assert not ours or (len(never) > 3 and (never["label"] == 1).mean() > 2 / 3)
 print(", ".join(never["sentence"]))
 
 # %%
@@ -143,7 +144,7 @@ def by_distance(name):  # (S, bins)
 figure, ax = figures.subplots(
     figsize=(7, 3.2),
     alt="""Accuracy on new sentences with minus against the distance of the two
-    numbers: zero where they are equal, about a half at 1, nearly 1 from 6 on.
+    numbers: near zero where they are equal, about a half at 1, nearly 1 from 6 on.
     Full fine-tuning is highest, random weights are lowest.""",
 )
 for i, (name, style) in enumerate(zip(models, ("o-", "s--", "^-."), strict=True)):
@@ -187,7 +188,7 @@ for name in models:
     lines[name] = np.array([number_line(name, seed) for seed in seeds])
     sharpness[name] = lines[name][:, 0] / lines[name][:, 2]
     print(f"{name:7} beta / sigma = {cell(*interval(sharpness[name]))}")
-assert not ours or 1 > max(sharpness["full"])
+assert not ours or 1 > max(*sharpness["full"], *sharpness["frozen"])
 assert not ours or min(sharpness["full"]) > max(sharpness["frozen"])
 
 # %%
@@ -206,7 +207,7 @@ assert not ours or min(sharpness["full"]) > max(sharpness["frozen"])
 #
 # On sums there is nearly nothing to get wrong. On differences the errors lie along :math:`a = b`,
 # where a blurred number line, :eq:`number-line`, mixes up neighbours. Full fine-tuning blurs it
-# least. No model finds "zero" in a new sentence. :doc:`longer_sentences` has more than two numbers.
+# least. No model finds one in five of the new zeros. :doc:`longer_sentences` has more numbers.
 #
 # Exercises
 # ---------
@@ -246,8 +247,9 @@ assert not ours or (ahead > behind).all() and behind.sum() > 0
 #    :label: predictions-zero-answer
 #    :class: dropdown
 #
-# The linear layer on frozen features knows its own zeros by heart and finds no other: it has
-# learned sentences, not equality. The other two, in fewer epochs, hardly learn even these.
+# The linear layer on frozen features knows most of its own zeros, more than four in five, and finds
+# fewer than one in five of the others: it has learned sentences more than equality. The other two,
+# in fewer epochs, do not learn so many of their own.
 
 zero = label == 1
 for name in models:
@@ -272,7 +274,7 @@ for name in models:
 #    :class: dropdown
 #
 # Right is :math:`g \gt 0` at :math:`a - b = d` and :math:`g \lt 0` at :math:`-d`. So the
-# prediction is the mean of :math:`\Phi((\beta d \pm \gamma) / \sigma)`. It comes near.
+# prediction is the mean of :math:`\Phi((\beta d \pm \gamma) / \sigma)`. It is off by less than 0.2.
 
 for name in models[:2]:
     for d in (1, 2, 4):

@@ -3,11 +3,11 @@ A classifier on top of BERT
 ===========================
 
 After this page you can write BERT's encoder from its equations, put a classifier on it, and check
-both against a library to the last digit.
+both against a library, up to rounding.
 
 The figure shows where the first token, ``[CLS]``, looks, layer by layer. It has no meaning of its
-own and is to stand for the sentence. In this checkpoint it looks at little but itself until the
-last layer, where it turns to the words: what it knows of them it learns late.
+own and is to stand for the sentence. With these pretrained weights it looks at little but itself
+until the last layer, where it turns to the words.
 """
 
 import tempfile
@@ -173,8 +173,8 @@ print(f"logits of the equation, at most {off:.0e} from the model's")
 # :class:`a3.bert.classifier.BertForSentenceClassification` is this class with labels and a loss.
 #
 # **Is it transformers' own?** Their ``BertForSequenceClassification`` keeps the encoder under the
-# name ``bert``. With the weights moved over, the logits are the same. A checkpoint of either
-# loads in both.
+# name ``bert``. With the weights moved over, the logits are the same up to rounding. A file of
+# weights of either loads in both.
 
 theirs = BertForSequenceClassification(model.config).eval()
 theirs.load_state_dict(
@@ -200,14 +200,14 @@ print(f"largest difference over {len(expected)} sentences: {off:.0e}")
 #    was trained by telling whether two sentences follow each other. MiniLM's was left behind when
 #    it was tuned on means of tokens :cite:p:`reimers2019`; :doc:`fair_recipe` shows what follows.
 #    *From common practice:* ``AutoModelForSequenceClassification`` picks a class by the
-#    checkpoint's type.
+#    type that the folder names.
 #
 # Summary
 # -------
 #
 # BERT is :eq:`bert-encoder`, a transformer that looks both ways; the classifier is
-# :eq:`sentence-logits`, linear in the pooled first token. It equals transformers' own. It fits
-# checkpoints of BERT's type: :doc:`wrong_class` shows what happens to others.
+# :eq:`sentence-logits`, linear in the pooled first token. It equals transformers' own up to
+# rounding. It fits weights of BERT's type: :doc:`wrong_class` shows what happens to others.
 #
 # Exercises
 # ---------

@@ -1,9 +1,9 @@
 r"""
-A checkpoint in the wrong class
-===============================
+Pretrained weights in the wrong class
+=====================================
 
-After this page you can tell when a checkpoint did not load, and what a model is that was built
-from it all the same.
+After this page you can tell when pretrained weights did not load, and what a model is that was
+built from them all the same.
 
 In the figure one file of weights is loaded into two classes. For each weight it shows how far
 what the model holds is from what the file holds, over the size of the latter. Into the class that
@@ -35,7 +35,7 @@ small = RobertaConfig(
 
 
 def save(folder, seed):
-    """A checkpoint with BERTweet's names of weights, as if it had been trained."""
+    """A file with BERTweet's names of weights, as if it had been trained."""
     torch.manual_seed(seed)
     model = RobertaForMaskedLM(small)
     with torch.no_grad():
@@ -87,8 +87,8 @@ assert max(distance[RobertaModel]) == 0 and min(distance[BertModel]) > 0.05
 # .. admonition:: Try it first
 #    :class: tip
 #
-#    A checkpoint is a list of names and weights. Look at the names first. How could you find out,
-#    from outputs alone, whether a file was read?
+#    A file of weights is a list of names and tensors. Look at the names first. How could you find
+#    out, from outputs alone, whether a file was read?
 #
 # .. solution-start:: wrong-class-what
 #    :label: wrong-class-what-answer
@@ -129,7 +129,7 @@ print("BertModel: the seed decides. RobertaModel: the file decides.")
 
 # %%
 # transformers says so in a table in the log, and goes on.
-# :func:`a3.bert.classifier.load_classifier` reads the checkpoint's type and takes the class that
+# :func:`a3.bert.classifier.load_classifier` reads the folder's type and takes the class that
 # fits: for BERTweet :class:`a3.bert.classifier.RobertaForSentenceClassification`. If weights of the
 # encoder are missing, it stops.
 
@@ -174,7 +174,7 @@ assert 0 < 0.76 * 192 - positive < 4
 # .. admonition:: Where this differs
 #    :class: differs
 #
-#    *From the handouts:* our classifier refuses such a checkpoint, and takes the class by its
+#    *From the handouts:* our classifier refuses such weights, and takes the class by their
 #    type. *From the paper:* BERTweet has a tokenizer of its own as well, with other tokens than
 #    BERT's; with the wrong one even the right weights are of no use. *From common practice:* a
 #    class is seldom chosen by hand; ``AutoModel`` reads the type, as ``load_classifier`` does.
@@ -182,14 +182,14 @@ assert 0 < 0.76 * 192 - positive < 4
 # Summary
 # -------
 #
-# A checkpoint is names and weights. In a class with other names all of it is dropped, and only a
-# log says so. What is left is a random model, whose outputs depend on the seed and not on the
+# A file of weights is names and tensors. In a class with other names all of it is dropped, and only
+# a log says so. What is left is a random model, whose outputs depend on the seed and not on the
 # file.
 #
 # Exercises
 # ---------
 #
-# .. exercise-start:: A test for any checkpoint
+# .. exercise-start:: A test for any file of weights
 #    :label: wrong-class-test
 #
 # *Easy.* Write a function that says whether a class reads a file: load it with two seeds, and
@@ -218,7 +218,7 @@ assert reads(RobertaModel, folder) and not reads(BertModel, folder)
 # .. exercise-start:: Half of it
 #    :label: wrong-class-half
 #
-# *Medium.* A checkpoint has only some of the layers. Does RobertaModel load it? Does the test
+# *Medium.* A file has only some of the layers. Does RobertaModel load it? Does the test
 # above notice? Does ``load_classifier``?
 #
 # .. exercise-end::
@@ -258,7 +258,7 @@ print(message.replace(half, "the folder"))
 #
 # They are not. RoBERTa keeps the first two rows of its table of positions for padding, and counts
 # positions from 2. Nothing warns, since every name and shape fits. With positions shifted by two
-# the outputs agree. A checkpoint is weights *and* the code that reads them.
+# the outputs agree. A model is weights *and* the code that reads them.
 
 roberta, wrong = models[RobertaModel][0], models[BertModel][0]
 wrong.load_state_dict(roberta.state_dict())  # every name fits

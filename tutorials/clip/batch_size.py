@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from a3.clip.contrastive import contrastive_loss
+from a3.clip.small import SmallClip
 from a3.lab import figures
 
 d, sizes, total = 32, [4, 16, 64, 256, 1024], 1024
@@ -158,8 +159,8 @@ for information in (2, 4, 8):
 # .. exercise-start:: In bits
 #    :label: batch-bits
 #
-# *Easy.* How many bits can CLIP's batch of 32,768 pairs attest, and one of 96? How large
-# would a batch have to be for 20 bits?
+# *Easy.* How many bits can CLIP's batch of 32,768 pairs attest, and one of as many pairs as
+# :doc:`the small CLIP <small_clip>` has things in a step? How large must it be for 20 bits?
 #
 # .. exercise-end::
 #
@@ -170,7 +171,7 @@ for information in (2, 4, 8):
 # A nat is :math:`1 / \ln 2` bits, so the limit is :math:`\log_2 n`. It doubles in cost for every
 # bit, and the table of similarities quadruples.
 
-for n in (96, 32_768, 2**20):
+for n in (SmallClip().batch_size, 32_768, 2**20):
     bits = np.log(n) / np.log(2)
     table = 4 * n**2 / 2**20  # MiB in single precision
     print(f"{n:,} pairs: {bits:.1f} bits, {table:,.2f} MiB of similarities")

@@ -10,6 +10,7 @@ pair is pulled together (diagonal), every other combination is pushed apart. At 
 pushed nearly alike, at a high one only those that come too close.
 """
 
+import numpy as np
 import torch
 from open_clip import ClipLoss
 from torch.nn import functional as F
@@ -225,18 +226,19 @@ for step in range(100):
 # With :math:`\sigma(u) = 1 / (1 + e^{-u})`, the first image's :math:`P_{11}` is
 # :math:`\sigma(\tau (s_{11} - s_{12}))`. So each of the four picks costs
 # :math:`\ln (1 + e^{-\tau \Delta})` for its own margin :math:`\Delta`. If all four are equal, the
-# loss is a function of :math:`\tau \Delta`. A small loss needs margins beyond :math:`1 / \tau` on
-# average only: one confused pick costs about :math:`\tau |\Delta| / 4`, and the others may be
-# right.
+# loss is a function of :math:`\tau \Delta`. In the mean of four picks one that is wrong by little
+# costs little: below, the second image picks the wrong caption, and the loss is still well below
+# the :math:`\ln 2` of features that tell nothing.
 
-S = torch.tensor([[0.6, 0.5], [0.3, 0.2]], dtype=torch.double)  # the second image is confused
+S = torch.tensor([[0.6, 0.1], [0.4, 0.3]], dtype=torch.double)  # the second image is confused
 margins = torch.stack([S[0, 0] - S[0, 1], S[1, 1] - S[1, 0], S[0, 0] - S[1, 0], S[1, 1] - S[0, 1]])
 by_margins = F.softplus(-14.0 * margins).mean()
 own = torch.arange(2)
 by_picks = (F.cross_entropy(14.0 * S, own) + F.cross_entropy(14.0 * S.T, own)) / 2
 assert torch.allclose(by_margins, by_picks)
 costs = ", ".join(f"{cost:.2f}" for cost in F.softplus(-14.0 * margins).tolist())
-print(f"the four picks cost {costs} nats; the loss is {by_picks:.2f}")
+print(f"the four picks cost {costs} nats; the loss is {by_picks:.2f}, ln 2 is {np.log(2):.2f}")
+assert (margins < 0).tolist() == [False, True, False, False] and by_picks < 0.7 * np.log(2)
 
 # %%
 # .. solution-end::

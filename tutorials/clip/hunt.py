@@ -5,9 +5,9 @@ The hunt: one image among many
 After this page you can make CLIP pick one image out of a gallery by your words alone, keep a log of
 the search that is worth reading, and do the same with a folder of your own images.
 
-Below is a gallery of one category: the animals of Unicode's emoji, all drawn by one artist. A model
-has learned from another artist's drawings of them, but from a part of these alone. Four that it has
-not seen are framed. Which words would make it choose each of them, and not its neighbour?
+Below is a gallery of one category: the animals of Unicode's emoji, all drawn by one artist. The
+small model has learned from part of these drawings, and from another artist's drawings of some of
+the rest. Four that it has not seen are framed. Which words would make it choose each of them?
 """
 
 import os

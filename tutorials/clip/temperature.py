@@ -115,12 +115,17 @@ for ax in (left, right):
 #
 # The same derivatives say that :math:`-\ln P_{ii}` has the slope
 # :math:`\sum_j P_{ij} s_{ij} - s_{ii}` in :math:`\tau` and, as second derivative, a variance. So
-# :math:`L` is convex in :math:`\tau`. If each pair is more similar than anything else in its row
-# and column, the slope is always negative and no scale is high enough. Otherwise there is a best
-# one.
+# :math:`L` is convex in :math:`\tau`. What follows depends on the features:
 #
-# The figure shows both. Its left curves coincide, since the noise hardly changes how the negatives
-# lie. Here is the entropy's slope against a finite difference.
+# - If no pair is beaten in its row or column, the slope is never positive, and no scale is high
+#   enough. The loss falls towards zero. If ties share first places, it falls towards the mean
+#   logarithm of how many share one.
+# - If some pair is beaten, the loss rises in the end, and there is a best scale.
+# - That one is zero if the pairs are on average no more similar than all combinations.
+#
+# The figure has the first two. Its left curves coincide, since the noise hardly changes how the
+# negatives lie. Here is the entropy's slope against a finite difference, then a batch of five in
+# which a pair is repeated, and one in which each image has the caption of another.
 
 # image 0 and its negatives
 s = cosine_similarity(*made_up_pairs(16, 8, 1, seed=0))[0, 1:]
@@ -136,6 +141,14 @@ for tau in (1, 10, 50):
     difference = (entropy(tau + 1e-5) - entropy(tau - 1e-5)) / 2e-5
     assert np.isclose(slope, difference, rtol=1e-5, atol=1e-9)
     print(f"τ = {tau}: e^H = {np.exp(entropy(tau)):.2f}, dH/dτ = {slope:.4f}")
+
+X, _ = made_up_pairs(5, 8, 0, seed=0)
+others = contrastive_loss(X, X.roll(1, dims=0), 0), contrastive_loss(X, X.roll(1, dims=0), 0.01)
+X[1] = X[0]
+repeated, limit = [contrastive_loss(X, X, tau).item() for tau in (10, 20, 40, 200)], 0.4 * np.log(2)
+print("a repeated pair:", *(f"{loss:.4f}" for loss in repeated), f"towards {limit:.4f} nats")
+assert (np.diff(repeated) < 0).all() and 0 < repeated[-1] - limit < 1e-6
+assert others[1] > others[0]  # captions exchanged: by convexity the best scale is zero
 
 # %%
 # The best scale follows the noise, and noise changes as a model learns. So :math:`\tau` is learned
@@ -160,7 +173,7 @@ for tau in (1, 10, 50):
 #
 # The scale decides how many negatives share the push: all at zero, the hardest alone at infinity.
 # For given features the loss is convex in it. The best scale follows the noise, so it is learned;
-# in a separated batch there is none, so it has a limit.
+# where no pair is beaten there is none, so it has a limit.
 #
 # Exercises
 # ---------

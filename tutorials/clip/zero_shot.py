@@ -78,7 +78,7 @@ print(f"In use: {clip.name}.", *[f"{w.message}." for w in said])
 pretrained = clip.name != small.name
 print(
     f"{sum(p.numel() for p in clip.model.parameters()):,} parameters, images of {clip.image_size} "
-    f"pixels a side, captions of {clip.context} tokens, logit scale {clip.logit_scale:.1f}"
+    f"pixels, captions of {clip.context} tokens, logit scale {clip.logit_scale:.1f}"
 )
 
 # %%
@@ -101,8 +101,7 @@ assert abs(mean).max() < 1.5 and 0.3 < deviation.min() < deviation.max() < 1.5
 # :doc:`causal </tutorials/nmt/causal>`: other numbers in place of the zeros change nothing.
 
 tokens = clip.tokenize(["a red apple", "an emoji of a yellow fish"])  # (2, context)
-for row in tokens:
-    print(*row[:10].tolist(), "...")
+print(*(f"{row[:10].tolist()} ..." for row in tokens), sep="\n")
 padding = torch.arange(clip.context) > tokens.argmax(dim=1)[:, None]
 assert (tokens[padding] == 0).all() and (tokens[~padding] > 0).all()
 with torch.inference_mode():
@@ -119,8 +118,8 @@ print(f"padding changed: features differ by {(features - other).abs().max():.0e}
 # :math:`\tau` that is learned, and the softmax can be as sharp as it needs to be. Here are the
 # second drawing's probabilities of the eight captions.
 
-print("lengths before", *(f"{length:.2f}" for length in features.norm(dim=1)))
-print("lengths after ", *(f"{length:.2f}" for length in F.normalize(features, dim=1).norm(dim=1)))
+for when, of in (("before", features), ("after", F.normalize(features, dim=1))):
+    print(f"lengths {when}:", *(f"{length:.2f}" for length in of.norm(dim=1)))
 for scale in (1.0, small.logit_scale):
     print(f"scale {scale:4.1f}:", *(f"{p:.2f}" for p in (scale * similarity[:, 1]).softmax(dim=0)))
 assert similarity.softmax(dim=0).max() < np.e**2 / (np.e**2 + 7)
@@ -143,8 +142,8 @@ print(f"right among five: {int((places < 5).sum())} of 8; at once: {int((places 
 # Photographs
 # -----------
 #
-# The same code on the eight photographs of the notebook that came out with CLIP. All of them are
-# files of the package scikit-image, so nothing is fetched.
+# The same code on eight pictures of the package scikit-image, so nothing is fetched. The notebook
+# that came out with CLIP has them, but with another motorcycle; the horse is a silhouette.
 
 PHOTOGRAPHS = {
     "astronaut.png": "an astronaut with a flag", "chelsea.png": "the face of a cat",
@@ -180,7 +179,7 @@ print(f"right among five: {int((places < 5).sum())} of 8; at once: {int((places 
 #    :class: differs
 #
 #    *From the handouts' notebook:* the images are drawings by two artists, and the eight
-#    photographs are a test of transfer, with captions of ours. *From the paper:* its ensemble has
+#    pictures are a test of transfer, with captions of ours. *From the paper:* its ensemble has
 #    80 prompts, among them styles and sizes; ours has those that the small CLIP was trained with.
 #    *From common practice:* class names are Unicode's, not edited to make the classifier better.
 #
@@ -206,8 +205,8 @@ print(f"right among five: {int((places < 5).sum())} of 8; at once: {int((places 
 #    :label: zero-shot-order-answer
 #    :class: dropdown
 #
-# Far more similar to itself: the text tower has learned which words there are, and little of their
-# order. With few captions that differ in order alone, nothing in the loss asked for more.
+# More similar to itself, by more than 0.2: the text tower has learned more of which words there are
+# than of their order. With few captions that differ in order alone, the loss asked for little more.
 
 longer = [name for name in names if " " in name]
 reversed_names = [" ".join(name.split()[::-1]) for name in longer]
@@ -232,7 +231,7 @@ assert not full or itself > others + 0.2
 #    :label: zero-shot-none-answer
 #    :class: dropdown
 #
-# About as sure. A softmax over the names on offer has to give its probability to some of them.
+# More than half as sure. A softmax over the names on offer has to give its probability to some of them.
 # That all of them may be wrong is not among its answers.
 
 weights = zero_shot_weights(small.encode_text, names, ["{}"])
@@ -261,7 +260,7 @@ assert not full or wrong > sure / 2 > 10 / len(names)
 #
 # The things: a thing counts by its mean over the seeds, which are no further trials. The intervals
 # of the shares overlap, but they are of the same things, so what counts is each thing's gain over
-# the bare name. There is next to none. The small CLIP met all of these sentences around all names
+# the bare name. No prompt gains or loses as much as four points. The small CLIP met all of these sentences around all names
 # in training, and has learned that they say nothing: with or without them, a name's feature points
 # in nearly the same direction. The paper's model never saw its prompts as such.
 
