@@ -28,7 +28,7 @@ class Arms:
     field: str
     one: Any
     other: Any
-    ways = ("exchanged", "removed")
+    ways: tuple[str, ...] = ("exchanged", "removed")
 
     @contextmanager
     def altered(self, way: str) -> Iterator[list]:
@@ -49,8 +49,8 @@ class Arms:
                 if run.experiment.function is function
                 and (theirs := flat(run.setting)).get(self.field) == wanted[self.field]
             ]
-            changed.append(path)
-            return max(others)[-1].path
+            changed.extend(others[:1])
+            return max(others)[-1].path if others else path
 
         with mock.patch.object(sweeps, "result_path", result_path):
             yield changed

@@ -27,9 +27,9 @@ book = pytest.importorskip("book", reason="the docs extra is not installed")
 WIDTHS = Losses("hidden", 16, 128)
 CLAIMS = {
     "resources/compute": [Translators(("large", 32), ("large", 64))],
-    "tutorials/bert/fair_recipe": [Arms("arm", "random", "frozen mean")],
-    "tutorials/bert/fine_tuning": [Arms("arm", "full", "full, handouts")],
-    "tutorials/bert/freezing": [Arms("arm", "frozen, handouts", "full, handouts")],
+    "tutorials/bert/fair_recipe": [Arms("arm", "full", "full, handouts")],
+    "tutorials/bert/fine_tuning": [Learned("fine-tuning")],
+    "tutorials/bert/freezing": [Arms("arm", "full", "full, handouts", ("removed",))],
     "tutorials/bert/longer_sentences": [Learned("fine-tuning")],
     "tutorials/bert/predictions": [Learned("fine-tuning")],
     "tutorials/bert/pretraining_data": [Arms("corpus", "mathematics", "none")],
