@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from a3.lab.intervals import check_options, interval, resampling_counts, student
+from a3.lab.intervals import check_options, interval, resampling_counts, share, student
 
 
 @given(st.integers(1, 20), st.integers(0, 30), st.integers(0, 99))

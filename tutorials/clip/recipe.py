@@ -277,7 +277,7 @@ assert not full or low > 1
 #    :label: recipe-best-scale-answer
 #    :class: dropdown
 #
-# They are within a factor of 1.7 of each other. Training made the scale fit pairs that it saw, which
+# They are within a factor of 1.7. Training made the scale fit pairs that it saw, which
 # are told apart better than new drawings: that makes it too high. Each feature had several right
 # answers, :eq:`small-clip-loss`, where the test has one: that makes it too low.
 
