@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from a3.clip.contrastive import cosine_similarity, zero_shot_weights
 from a3.clip.emoji import Concept, Emoji
-from a3.clip.emoji_split import STRATA, Split, stratum
+from a3.clip.emoji_split import STRATA, Split, kinds, stratum
 from a3.clip.model import Clip
 from a3.clip.retrieval import ranks
 from a3.lab.intervals import Share, share
@@ -28,14 +29,17 @@ def evaluate(
     """Retrieval both ways and zero-shot classification, each with its interval and beside chance.
 
     The models are trained alike on this split, with a seed each. A concept counts by its mean over
-    them, and intervals are for so many concepts: seeds are not further trials. Its caption is what
-    is known of it, "description", or its "name" alone.
+    them, since seeds are not further trials, and variants of one thing may be found together:
+    intervals are for so many kinds of :func:`a3.clip.emoji_split.kinds`. The caption is what is
+    known of a concept, "description", or its "name" alone.
 
     Returns
     -------
     DataFrame
         A row for each ``task``, ``of`` ("things", "people", "flags" or "all") and ``k``, with the
-        fields of :class:`a3.lab.intervals.Share` and ``seeds``, the value of each seed.
+        fields of :class:`a3.lab.intervals.Share`, ``seeds``, the value of each seed, ``kinds``,
+        how many there are, and ``majority``, what the most frequent group would reach as the answer
+        to all, or NaN where the task is not to tell groups.
 
     Raises
     ------
@@ -44,15 +48,21 @@ def evaluate(
     """
     if not clips:
         raise ValueError("expected at least one model, got none")
-    rows = []
+    rows, kind = [], kinds(emoji)
     for held_out, concepts in (("across artists", split.across), ("never seen", split.unseen)):
         found = [_found(clip, emoji, split, concepts, captions) for clip in clips]
         for task in found[0]:
-            for of, hits, k, chance in _by_stratum(emoji, concepts, task, found):
-                one = share(hits, chance)
+            for of, inside, hits, k, chance in _by_stratum(emoji, concepts, task, found):
+                own = kind[concepts][inside]
+                number = len(own.unique())
+                one = share(hits, chance, group=own if number > 1 else None)
                 seeds = hits.float().mean(dim=1).tolist()
-                rows.append([f"{task}, {held_out}", of, k, *one, seeds])
-    return pd.DataFrame(rows, columns=["task", "of", "k", *Share._fields, "seeds"])
+                named = [emoji.concepts[i].group for i in concepts[inside].tolist()]
+                most = max(map(named.count, named)) / len(named)
+                majority = most if task.startswith("group") else math.nan
+                rows.append([f"{task}, {held_out}", of, k, *one, seeds, number, majority])
+    columns = ["task", "of", "k", *Share._fields, "seeds", "kinds", "majority"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def gallery(emoji: Emoji, split: Split, concepts: Tensor) -> Tensor:
@@ -124,7 +134,7 @@ def _found(
 
 
 def _by_stratum(emoji: Emoji, concepts: Tensor, task: str, found: list[dict]):
-    """Hits, (seeds, n), of each stratum by itself and of all."""
+    """Which concepts, and hits, (seeds, n), of each stratum by itself and of all."""
     kind = stratum(emoji)[concepts]
     groups = len({concept.group for concept in emoji.concepts})
     for of, inside in [(name, kind == i) for i, name in enumerate(STRATA)] + [("all", kind >= 0)]:
@@ -132,9 +142,9 @@ def _by_stratum(emoji: Emoji, concepts: Tensor, task: str, found: list[dict]):
         if n == 0:
             continue
         if task.startswith("group"):
-            yield of, torch.stack([each[task][inside] for each in found]), 1, 1 / groups
+            yield of, inside, torch.stack([each[task][inside] for each in found]), 1, 1 / groups
             continue
         pairs = [[part[inside] for part in each[task]] for each in found]
         order = torch.stack([ranks(cosine_similarity(*p), torch.arange(n)) for p in pairs])
         for k in (1, 5):
-            yield of, order <= k, k, min(1.0, k / n)
+            yield of, inside, order <= k, k, min(1.0, k / n)

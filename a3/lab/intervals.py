@@ -109,16 +109,22 @@ class Share(NamedTuple):
     chance: float
 
 
-def share(hits: ArrayLike, chance: float, level: float = 0.95) -> Share:
+def share(
+    hits: ArrayLike, chance: float, level: float = 0.95, group: ArrayLike | None = None
+) -> Share:
     """The share of hits, with the interval of Wilson (1927).
 
     ``hits`` are of n trials, (n,), or of S seeds on the same trials, (S, n): a trial then counts by
     its mean, and the interval is that of n trials, however many seeds there are.
 
+    Trials of one ``group``, (n,), may succeed together. The interval is then that of fewer trials:
+    as many as, if independent, would give the share the variance that it has between groups, after
+    Korn and Graubard (1998).
+
     Raises
     ------
     ValueError
-        If there is no trial, or the level is not between 0 and 1.
+        If there is no trial, all are of one group, or the level is not between 0 and 1.
     """
     hits = np.asarray(hits)
     if not hits.size:
@@ -126,7 +132,17 @@ def share(hits: ArrayLike, chance: float, level: float = 0.95) -> Share:
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, got {level}")
     n, value = hits.shape[-1], float(hits.mean())
-    z = stats.norm.ppf((1 + level) / 2)
-    middle = (value + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z / (1 + z**2 / n) * math.sqrt(value * (1 - value) / n + z**2 / (4 * n**2))
+    z, m = stats.norm.ppf((1 + level) / 2), float(n)
+    if group is not None:
+        names, member = np.unique(np.asarray(group), return_inverse=True)
+        groups = len(names)
+        if groups < 2:
+            raise ValueError(f"expected trials of two groups or more, got only {names[0]}")
+        z = stats.t.ppf((1 + level) / 2, groups - 1)
+        off = np.bincount(member, hits.reshape(-1, n).mean(axis=0) - value)
+        variance = groups / (groups - 1) * (off**2).sum() / n**2
+        # all alike: nothing tells trials of a group apart
+        m = min(m, value * (1 - value) / variance) if variance > 0 else float(groups)
+    middle = (value + z**2 / (2 * m)) / (1 + z**2 / m)
+    reach = z / (1 + z**2 / m) * math.sqrt(value * (1 - value) / m + z**2 / (4 * m**2))
     return Share(value, middle - reach, middle + reach, n, chance)

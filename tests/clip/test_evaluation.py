@@ -4,7 +4,7 @@ from few_clip import few_clip
 from few_emoji import few_emoji
 
 import a3.clip.evaluation
-from a3.clip.emoji_split import STRATA, Split
+from a3.clip.emoji_split import STRATA, Split, kinds
 from a3.clip.evaluation import caption_features, evaluate, gallery, held_out_features
 from a3.lab.intervals import share
 
@@ -75,6 +75,14 @@ def test_each_gallery_has_its_chance(emoji, split):
     assert table.loc[("group by one prompt, never seen", "all", 1)].chance == 1 / 4
 
 
+def test_the_most_frequent_group_stands_beside_chance(emoji, split):
+    table = evaluate([Oracle(emoji)], emoji, split).set_index(["task", "of", "k"])
+    groups = [emoji.concepts[i].group for i in split.across.tolist()]
+    most = max(map(groups.count, groups)) / len(groups)
+    assert table.loc[("group by ensemble, across artists", "all", 1)].majority == most
+    assert table.loc["caption to image, across artists"].majority.isna().all()
+
+
 def test_a_caption_of_which_no_word_is_known_finds_nothing(emoji, split):
     lost = emoji.concepts[3].name
     features = caption_features(Oracle(emoji, [lost]), emoji.concepts[:5], "name")
@@ -88,7 +96,9 @@ def test_seeds_are_averaged_and_kept_apart(emoji, split):
     table = evaluate(clips, emoji, split).set_index(["task", "of", "k"])
     row = table.loc[("caption to image, across artists", "things", 1)]
     assert row.seeds == [1, 0.75] and row.value == 0.875 and row.n == 4
-    expected = share(torch.tensor([[1.0, 1, 1, 1], [1, 0, 1, 1]]), 0.25)
+    kind = kinds(emoji)[[0, 3, 6, 9]]
+    assert row.kinds == len(kind.unique())
+    expected = share(torch.tensor([[1.0, 1, 1, 1], [1, 0, 1, 1]]), 0.25, group=kind)
     assert (row.low, row.high) == pytest.approx((expected.low, expected.high))
 
 

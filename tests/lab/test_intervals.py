@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from a3.lab.intervals import check_options, interval, resampling_counts, student
+from a3.lab.intervals import check_options, interval, resampling_counts, share, student
 
 
 @given(st.integers(1, 20), st.integers(0, 30), st.integers(0, 99))
@@ -76,3 +76,25 @@ def test_students_interval_of_a_mean_is_scipys():
         student(1)
     with pytest.raises(ValueError, match="level must lie between 0 and 1, got 95"):
         student(3, 95)
+
+
+def test_trials_that_succeed_together_are_fewer():
+    hits = np.repeat([1, 0, 1, 1, 0, 1, 0, 1], 5)
+    together = share(hits, 0.1, group=np.repeat(range(8), 5))
+    apart, few = share(hits, 0.1), share(hits[::5], 0.1)
+    assert together.value == apart.value and together.n == 40
+    assert together.high - together.low > 2 * (apart.high - apart.low)
+    assert together.low < few.low < apart.low  # Student's t instead of the normal distribution
+    with pytest.raises(ValueError, match="two groups or more, got only 3"):
+        share([1, 0], 0.1, group=[3, 3])
+
+
+def test_trials_of_a_group_each_are_independent_but_for_student():
+    hits = np.random.default_rng(0).random(2_000) < 0.3
+    by_itself, plain = share(hits, 0.1, group=range(2_000)), share(hits, 0.1)
+    assert (by_itself.low, by_itself.high) == pytest.approx((plain.low, plain.high), abs=1e-4)
+
+
+def test_shares_of_none_and_all_have_as_many_trials_as_groups():
+    sure = share(np.ones(40), 0.1, group=np.repeat(range(8), 5))
+    assert sure.high == pytest.approx(1) and sure.low < share(np.ones(8), 0.1).low

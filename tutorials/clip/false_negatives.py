@@ -125,9 +125,9 @@ table.style.hide().format(precision=3)
 # **To see it,** leave out the towers and let features go where the loss sends them. Twelve pairs
 # are of four kinds, and a caption of a kind fits all its images: at first each image is as near to
 # its sisters' captions as to its own, and far from all others. CLIP's loss takes that apart, until
-# the captions that fit are as far away as those that do not. By the loss that counts every pair of
-# a kind as right, :func:`a3.clip.contrastive.supervised_contrastive_loss` :cite:p:`khosla2020`,
-# they stay.
+# the captions that fit are nearly as far away as those that do not. By the loss that counts every
+# pair of a kind, :func:`a3.clip.contrastive.supervised_contrastive_loss` :cite:p:`khosla2020`, they
+# stay.
 
 of_kind = torch.arange(12) // 3
 same_kind = of_kind[:, None] == of_kind

@@ -43,8 +43,8 @@ TESTS = {
 }
 
 
-def mean_and_reach(x):  # of numbers (n,) or (m, n): the mean, and half its interval of 95 %
-    return x.mean(dim=-1), student(x.shape[-1]) * x.std(dim=-1)
+def mean_and_reach(x, tests=1):  # of (n,) or (m, n): the mean, and half its interval; 95 % for all
+    return x.mean(dim=-1), student(x.shape[-1], 1 - 0.05 / tests) * x.std(dim=-1)
 
 
 def log_ranks(clip, things, captions):  # of the right drawing, (n,)
@@ -64,7 +64,7 @@ figure, ax = figures.subplots(
 factors = {}
 for (test, of), shift, marker in zip(logs.items(), (-0.2, 0, 0.2), "osD", strict=True):
     each = torch.stack([of[name] - of[base] for name, base in base_of.items()])
-    mean, reach = mean_and_reach(each)
+    mean, reach = mean_and_reach(each, len(TESTS) * len(ABLATIONS))
     values = torch.stack([mean, mean - reach, mean + reach], dim=1).exp()
     factors[test] = pd.DataFrame(values, [*ABLATIONS], ["factor", "low", "high"])
     places = np.arange(len(ABLATIONS)) + shift
@@ -115,21 +115,35 @@ for name, each in BASES.items():
 
 # %%
 # **The factors.** A rank of 1 is a hit; the factor says how much longer one has to look after a
-# change. Mean and interval (95 %) are of the logarithms of ranks of the same things in both runs.
-# They hold for these models and other things to be found; another seed would move each line again.
+# change. Means and intervals are of the logarithms of ranks of the same things in both runs. The
+# intervals are so wide that in 95 % of such tables all of them hold (Bonferroni). They hold for
+# these models and other things to be found. Another seed would move each line again, by how much
+# three seeds of the main run show: printed is the largest of their mean ranks over the least.
+
 
 def verdict(of):
-    said = "worse" if of.low > 1 else "better" if of.high < 1 else "cannot tell"
-    return f"{of.factor:.2f} ({of.low:.2f} to {of.high:.2f}), {said}"
+    return f"{of.factor:.2f} ({of.low:.2f} to {of.high:.2f})"
 
 
+luck = {}
+for test, asked in TESTS.items():
+    of_seeds = torch.stack([log_ranks(clip, *asked).mean() for clip in small_clips()])
+    luck[test] = (of_seeds.max() - of_seeds.min()).exp().item()
+print("\n".join(f"seeds, {test}: {factor:.2f}" for test, factor in luck.items()))
 pd.DataFrame({test: table.apply(verdict, axis=1) for test, table in factors.items()})
 
 # %%
-# **The answer.** *Augmentation* is what the main run can least do without, for things in the other
-# hand: undistorted drawings are soon known by heart. *Noise on words* makes no difference to them.
-# It is meant for names never seen. Neither their mean rank nor the share among the first five says
-# that these would do better without; how much noise gains there is uncertain.
+# **The answer.** What is missed more than another seed could explain is *augmentation* in the main
+# run, for things in the other hand: undistorted drawings are soon known by heart. In the short run
+# it is a learned *scale*, for fixed at 1 every wrong caption is pushed nearly alike
+# (:doc:`temperature`), and the loss by which drawings pick each other, and captions, beside
+# *CLIP's*. *Vectors learned here* show the price of
+# fixed ones: a run this short does better with its own for what it has seen.
+#
+# *Noise on words* is meant for names never seen. Where its interval has 1 in it, one pair of runs
+# cannot tell, and that holds for each line of the table. What varied *captions* are worth depends
+# on how the test asks: a model of bare names has never met the other words, and falls behind by
+# description. Printed is its factor there, divided by its factor by name.
 
 *in_hand, new = TESTS
 
@@ -138,34 +152,13 @@ def among_five(test, name):  # whether the right drawing is among the first five
     return (logs[test][name] <= np.log(5.5)).float()
 
 
-noisy, plain = (100 * among_five(new, name) for name in ("main", "main: no noise on words"))
-gain, reach = mean_and_reach(noisy - plain)
-print(f"{new}: {noisy.mean():.0f} % among five, without noise {plain.mean():.0f} %; "
-      f"a gain of {gain:.0f} points ({gain - reach:.0f} to {gain + reach:.0f})")  # fmt: skip
-unseen_without = factors[new].loc["main: no noise on words"]
-assert not full or (gain + reach > 0 and unseen_without["high"] > 1)
-for test in in_hand if full else ():
-    assert factors[test].loc["main: no augmentation", "low"] > 1
-    assert 0.8 < factors[test].loc["main: no noise on words", "factor"] < 1.25
-
-# %%
-# *Vectors learned here* show the price of fixed ones. A run this short does better with its own for
-# what it has seen, since fixed vectors leave all learning to the tower behind them. For names that
-# were never seen that advantage is gone: of those there was nothing to learn from.
-#
-# With the *scale* fixed at 1 every wrong caption is pushed nearly alike (:doc:`temperature`), and
-# the model falls behind. So does one with *CLIP's loss*, by which drawings do not pick each other,
-# nor captions. A smaller *batch* that sees as many images loses little. What varied *captions* are
-# worth depends on how the test asks: a model of bare names has never met the other words, and falls
-# behind by description. Printed is its factor there, divided by its factor by name.
-
 for test in in_hand if full else ():
     of = factors[test].rename(index=lambda name: name.removeprefix("short: "))
+    assert of.loc["main: no augmentation", "low"] > 1
+    assert of.loc["main: no augmentation", "factor"] > luck[test]
     assert of.loc[["scale fixed at 1", "CLIP's loss alone"], "low"].min() > 1
-    assert of.loc["batch of 16", "factor"] < 1.5
+    assert of.loc[["scale fixed at 1", "CLIP's loss alone"], "factor"].min() > luck[test]
     assert of.loc["word vectors learned here", "high"] < 1
-    own = factors[new].loc["short: word vectors learned here", "factor"]
-    assert own > of.loc["word vectors learned here", "high"]
 bare = [logs[test]["short: bare names as captions"] - logs[test]["short"] for test in in_hand]
 gap, reach = mean_and_reach(bare[0] - bare[1])  # by description over by name
 low, middle, high = (torch.exp(gap + side * reach).item() for side in (-1, 0, 1))
@@ -213,8 +206,8 @@ assert not full or paired < apart
 # Summary
 # -------
 #
-# An ablation is a difference on the same things, with its interval. It holds at its own budget: a
-# short run thinks less of augmentation and of noise than the main run does.
+# An ablation is a difference on the same things, with its interval, beside what another seed does.
+# It holds at its own budget: a short run thinks less of augmentation than the main run does.
 #
 # Exercises
 # ---------
@@ -253,15 +246,20 @@ for name in ("main", "main: no augmentation"):
 #    :label: recipe-early-answer
 #    :class: dropdown
 #
-# That both are worth less than they are: leaving one out costs the short run less than the main
-# one, or even helps it. They keep drawings and captions from being learned by heart, and a short
-# run does not get so far; until then they only make its task harder. The changes that only it was
-# given are under this doubt too.
+# That augmentation is worth less: leaving it out costs the short run less than the main one. It
+# keeps drawings from being learned by heart, and a short run does not get so far; until then it
+# only makes the task harder. The changes that only the short run was given are under this doubt
+# too. Printed are the factors, and for augmentation what they differ by on the same things.
 
 for what in ("no augmentation", "no noise on words"):
     main, short = (factors[in_hand[0]].loc[f"{base}: {what}"] for base in BASES)
     print(f"{what}:", f"main {verdict(main)}", f"short {verdict(short)}", sep="\n  ")
-    assert not full or short.factor < main.factor
+of = logs[in_hand[0]]
+costs = [of[f"{base}: no augmentation"] - of[base] for base in BASES]
+gap, reach = mean_and_reach(costs[0] - costs[1])
+low, middle, high = (torch.exp(gap + side * reach).item() for side in (-1, 0, 1))
+print(f"main over short: {middle:.2f} ({low:.2f} to {high:.2f})")
+assert not full or low > 1
 
 # %%
 # .. solution-end::
@@ -279,9 +277,9 @@ for what in ("no augmentation", "no noise on words"):
 #    :label: recipe-best-scale-answer
 #    :class: dropdown
 #
-# They are near each other. Training made the scale fit pairs that it saw, which are told apart
-# better than new drawings are: that makes it too high. And each feature had several right answers
-# to share its probability, :eq:`small-clip-loss`, where the test has one: that makes it too low.
+# They are within a factor of 1.7. Training made the scale fit pairs that it saw, which
+# are told apart better than new drawings: that makes it too high. Each feature had several right
+# answers, :eq:`small-clip-loss`, where the test has one: that makes it too low.
 
 scales = torch.logspace(0, 2, 200)
 for clip in small_clips():

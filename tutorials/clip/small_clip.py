@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from a3.clip.contrastive import supervised_contrastive_loss
 from a3.clip.drawings import augment, trimmed_to
-from a3.clip.emoji import ARTISTS, CREDITS, draw_caption, load_emoji
+from a3.clip.emoji import ARTISTS, CREDITS, caption_parts, draw_caption, load_emoji
 from a3.clip.emoji_split import split
 from a3.clip.retrieval import top_k
 from a3.clip.small import SmallClip
@@ -108,6 +108,10 @@ for word in ("saxophone", "shark", "red", "woman"):
     near = top_k(vectors[vocabulary.words.index(word)] @ vectors.T, 7)[1].tolist()[1:]
     print(f"{word}: {', '.join(vocabulary.words[i] for i in near)}")
 print(f"{len(vocabulary):,} of CLIP's 49,408 tokens are in use, numbered anew")
+emoji = load_emoji()
+trained = [emoji.concepts[i] for i in split(emoji).seen.any(dim=1).nonzero().flatten().tolist()]
+new = len({*vocabulary.tokens} - {*Vocabulary.of(caption_parts(trained)).tokens})
+print(f"{new} of them are in captions of things never seen alone; the components are of all words")
 
 # %%
 # **A word is a neighbourhood.** If each word were a point, the text tower could learn its captions
@@ -129,7 +133,6 @@ print(f"{len(vocabulary):,} of CLIP's 49,408 tokens are in use, numbered anew")
 # colours. That costs *left* and *right* their meaning, and colours little of theirs. The caption is
 # drawn anew from names, keywords and groups.
 
-emoji = load_emoji()
 generator = torch.Generator().manual_seed(0)
 apple = next(i for i, c in enumerate(emoji.concepts) if c.name == "red apple")
 three = torch.cat([emoji.images[apple], emoji.outlined[apple, None]])

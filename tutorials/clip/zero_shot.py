@@ -231,9 +231,8 @@ assert not full or itself > others + 0.2
 #    :label: zero-shot-none-answer
 #    :class: dropdown
 #
-# More than half as sure. A softmax over the names on offer has to give its probability to some of
-# them.
-# That all of them may be wrong is not among its answers.
+# More than half as sure. A softmax has to give its probability to some of the names on offer. That
+# all of them may be wrong is not among its answers.
 
 weights = zero_shot_weights(small.encode_text, names, ["{}"])
 logits = small.logit_scale * small.encode_image(drawings) @ weights.T  # (n, n)
@@ -262,9 +261,7 @@ assert not full or wrong > sure / 2 > 10 / len(names)
 # The things: a thing counts by its mean over the seeds, which are no further trials. The intervals
 # of the shares overlap, but they are of the same things, so what counts is each thing's gain over
 # the bare name. No prompt gains or loses as much as four points. The small CLIP met all of these
-# sentences around all names
-# in training, and has learned that they say nothing: with or without them, a name's feature points
-# in nearly the same direction. The paper's model never saw its prompts as such.
+# sentences in training: with or without one, a name's feature points in nearly the same direction.
 
 prompts = {each: [each] for each in dict.fromkeys(TEMPLATES)}
 prompts["all of these"] = [*prompts]
