@@ -44,11 +44,11 @@ images = emoji.images[animals, 1]  # (n, 3, 64, 64): by the second artist
 targets = (~split(emoji).seen[animals, 1]).nonzero().flatten()  # not seen in training
 pictures = images.permute(0, 2, 3, 1).numpy()
 
-CHOSEN = ("panda", "fish", "eagle", "parrot")
+CHOSEN = ("cat", "butterfly", "elephant", "parrot")
 figure, ax = figures.subplots(
     figsize=(8, 5),
-    alt=f"""{n} drawings of animals in rows, four of them framed: a panda's head, a
-    parrot, an eagle with brown wings spread, and a blue fish.""",
+    alt=f"""{n} drawings of animals in rows, four of them framed: an orange cat, a
+    grey elephant, a red parrot, and a blue butterfly.""",
 )
 sheet = np.full((9 * 14, 64, 64, 3), 255, dtype=np.uint8)
 sheet[:n] = pictures
@@ -99,9 +99,9 @@ print(clip.name, *(note.message for note in notes), sep="\n")
 # the rank of the target. These captions are ours, in the order tried.
 
 OURS = {
-    "panda": ("a bear", "a black and white bear", "a panda"),
-    "fish": ("a blue animal", "a fish", "a blue fish facing right"),
-    "eagle": ("a bird", "a brown bird", "an eagle"),
+    "cat": ("a pet", "an orange animal", "a cat"),
+    "butterfly": ("a blue animal", "an insect", "a blue butterfly"),
+    "elephant": ("a large animal", "a large grey animal", "an elephant"),
     "parrot": ("a bird", "a red and blue bird", "a red bird on a branch"),
 }
 hunts = {name: Hunt(clip, gallery, names.index(name)) for name in CHOSEN}
@@ -168,11 +168,11 @@ scratch = tempfile.TemporaryDirectory()
 (drawings := Path(scratch.name) / "animals").mkdir()
 for name, picture in zip(names, pictures, strict=True):
     Image.fromarray(picture).save(drawings / f"{name}.png")
-(drawings / "broken.png").write_bytes((drawings / "panda.png").read_bytes()[:500])
+(drawings / "broken.png").write_bytes((drawings / "cat.png").read_bytes()[:500])
 
 FOLDER = Path(os.environ.get("A3_IMAGES", drawings))
-TARGET = os.environ.get("A3_TARGET", "fish.png")
-CAPTIONS = ["a blue animal", "a fish", "a blue fish"]
+TARGET = os.environ.get("A3_TARGET", "butterfly.png")
+CAPTIONS = ["a blue animal", "a butterfly", "a blue butterfly"]
 folder = encode_folder(clip, find_images(FOLDER))
 print(*(f"{path.name}: {reason}" for path, reason in folder.refused.items()), sep="\n")
 hunt = Hunt(clip, folder.features, [path.name for path in folder.paths].index(TARGET))
@@ -183,13 +183,13 @@ assert FOLDER != drawings or (refused, len(folder.paths)) == (["broken.png"], n)
 
 # %%
 # The command line does it for one caption, and draws a sheet of the best images. The next cell is
-# ``python -m a3.clip "a yellow fish" --images animals --top 8``.
+# ``python -m a3.clip "a pig" --images animals --top 8``.
 
 alt = "Eight drawings in two rows, each with its rank, its similarity and the name of its file."
 figure, ax = figures.subplots(figsize=(8, 4.6), alt=alt)
 ax.axis("off")
 with chdir(scratch.name), redirect_stderr(sys.stdout):
-    main(["a yellow fish", "--images", "animals", "--top", "8"])
+    main(["a pig", "--images", "animals", "--top", "8"])
     ax.imshow(Image.open("contact-sheet.png"))
 
 # %%
@@ -235,7 +235,7 @@ print(f"cosine similarities {long @ cut:.3f} and {long @ short:.3f}")
 # .. exercise-start:: Take words away
 #    :label: hunt-drop
 #
-# *Medium.* Search for the fish until a round changes nothing. Then take away each part of
+# *Medium.* Search for the butterfly until a round changes nothing. Then take away each part of
 # the caption but its noun, in turn. Why is that never a gain?
 #
 # .. exercise-end::
@@ -246,7 +246,7 @@ print(f"cosine similarities {long @ cut:.3f} and {long @ short:.3f}")
 #
 # The search has tried that, and kept the part. It ends where no slot alone can do better.
 
-hunt = Hunt(clip, gallery, names.index("fish"))
+hunt = Hunt(clip, gallery, names.index("butterfly"))
 end = hunt.search(rounds=20)
 print(f"{end.rank:3}  {end.caption}")
 for part in (word for words in GRAMMAR.values() if "" in words for word in words):

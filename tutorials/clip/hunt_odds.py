@@ -139,10 +139,10 @@ by_others = less(others)
 for what, (gain, reach) in (("guessing", by_guess), ("any other image", by_others)):
     print(f"less {what}: {gain:+.1f} points ({gain - reach:+.1f} to {gain + reach:+.1f})")
 by_name = shares["its name"]
-assert not full or by_name.low > 5 * by_name.chance
+assert not full or by_name.low > 3 * by_name.chance
 
 # %%
-# **The answer.** The name finds its drawing more than five times as often as a guess does. What a
+# **The answer.** The name finds its drawing more than three times as often as a guess does. What a
 # search adds to guessing as often, and whether it aims, say the intervals above: where one has zero
 # in it, we cannot tell. Success after many captions says little of the model. The caption fixed
 # beforehand does.
