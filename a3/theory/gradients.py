@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.func import jacrev, vmap
 
+from a3.theory._arguments import check_floating, whole
+
 __all__ = [
     "jacobian_bound", "relu_chain", "relu_chain_bound", "relu_chain_derivative", "rnn",
     "rnn_jacobian",
@@ -33,19 +35,21 @@ def relu_chain(x: Tensor, weights: Tensor) -> Tensor:
     Returns
     -------
     Tensor, shape (...)
-        :math:`h_n`; shapes are broadcast.
+        :math:`h_n`; shapes are broadcast. Infinite only if it is beyond the range of its type.
 
     Raises
     ------
     ValueError
         If there is no axis of layers, shapes cannot be broadcast, or something is not finite.
     """
-    _check_weights(weights)
-    _check_finite(x=x)
+    _check_chain(x, weights)
     h = x.expand(_broadcast(x.shape, weights.shape[:-1]))
-    for w in weights.unbind(-1):
-        h = torch.relu(w * h)
-    return h
+    dtype, h = x.dtype, h.double()
+    power = torch.zeros_like(h, dtype=torch.int64)
+    for w in weights.double().unbind(-1):
+        (h, of_h), (w, of_w) = _split(h), _split(w)  # so that nothing overflows on the way
+        h, power = torch.relu(w * h), power + of_h + of_w
+    return _joined(h, power).to(dtype)
 
 
 def relu_chain_derivative(x: Tensor, weights: Tensor) -> Tensor:
@@ -56,24 +60,24 @@ def relu_chain_derivative(x: Tensor, weights: Tensor) -> Tensor:
     At a kink the slope is taken as 0, as torch does: it is 0 or the product of all weights.
     Equation :eq:`relu-chain-derivative` of the book, worked out as :eq:`relu-chain-alive`.
     """
-    _check_weights(weights)
-    _check_finite(x=x)
+    _check_chain(x, weights)
     x = x.expand(_broadcast(x.shape, weights.shape[:-1]))
     signs = weights.sign()
     # Behind the first layer nothing is negative: the first weight must match the sign of x, and
     # every later one must be positive.
-    matches = x * signs[..., 0] > 0 if weights.shape[-1] else x == x
+    matches = x.sign() * signs[..., 0] > 0 if weights.shape[-1] else x == x
     alive = matches & (signs[..., 1:] > 0).all(-1)
-    return torch.where(alive, weights.prod(-1), 0.0)
+    return torch.where(alive, _product(weights), 0.0)
 
 
 def relu_chain_bound(weights: Tensor) -> Tensor:
     r"""The most that the slope of :func:`relu_chain` can be, of shape (...): :math:`\prod_i |w_i|`.
 
-    Equation :eq:`relu-chain-bound` of the book; ``weights`` as there.
+    Equation :eq:`relu-chain-bound` of the book; ``weights`` as there. Infinite beyond the range of
+    the type.
     """
     _check_weights(weights)
-    return weights.abs().prod(-1)
+    return _product(weights.abs())
 
 
 def rnn(
@@ -111,7 +115,7 @@ def rnn(
     """
     _check_rnn(x, W, n)
     batch = _broadcast(x.shape[:-1], W.shape[:-2])
-    return _states(x.expand(*batch, x.shape[-1]), W, n, activation, residual)
+    return _no_overflow(_states(x.expand(*batch, x.shape[-1]), W, n, activation, residual))
 
 
 def rnn_jacobian(
@@ -136,7 +140,7 @@ def rnn_jacobian(
     batch, d = _broadcast(x.shape[:-1], W.shape[:-2]), x.shape[-1]
     whole_map = vmap(jacrev(lambda x, W: _states(x, W, n, activation, residual)))
     J = whole_map(x.expand(*batch, d).reshape(-1, d), W.expand(*batch, d, d).reshape(-1, d, d))
-    return J.reshape(*batch, n, d, d)
+    return _no_overflow(J.reshape(*batch, n, d, d))
 
 
 def jacobian_bound(n: int, sigma: float, slope: float = 0.25) -> float:
@@ -151,7 +155,7 @@ def jacobian_bound(n: int, sigma: float, slope: float = 0.25) -> float:
     ValueError
         If ``n`` is less than 1, or a factor is negative or not finite.
     """
-    if n < 1:
+    if whole("the number of states", n) < 1:
         raise ValueError(f"the number of states must be at least 1, got {n}")
     for name, value in (("sigma", sigma), ("slope", slope)):
         if not 0 <= value < math.inf:
@@ -160,6 +164,37 @@ def jacobian_bound(n: int, sigma: float, slope: float = 0.25) -> float:
         return (slope * sigma) ** (n - 1)
     except OverflowError:
         return math.inf
+
+
+def _product(weights: Tensor) -> Tensor:
+    """The product along the last axis; powers of two are kept apart, so that none overflows."""
+    parts, powers = _split(weights.double())
+    product, power = torch.ones_like(weights[..., :1].sum(-1), dtype=torch.float64), powers.sum(-1)
+    for some in parts.split(1_000, dim=-1):  # each part is 1/2 or more
+        product, more = _split(product * some.prod(-1))
+        power = power + more
+    return _joined(product, power).to(weights.dtype)
+
+
+def _joined(h: Tensor, power: Tensor) -> Tensor:
+    """``h`` times two to a power, in steps within the range of floats."""
+    power = power.clamp(-2200, 2200)
+    for part in (power // 4, power // 4, power // 4, power - 3 * (power // 4)):
+        h = h * torch.exp2(part.double())
+    return h
+
+
+def _split(h: Tensor) -> tuple[Tensor, Tensor]:
+    """A number between 1/2 and 1 in size, and a power of two."""
+    power = h.detach().frexp().exponent.to(torch.int64)
+    half = -power // 2
+    return h * torch.exp2(half.double()) * torch.exp2((-power - half).double()), power
+
+
+def _no_overflow(states: Tensor) -> Tensor:
+    if not states.isfinite().all():
+        raise ValueError(f"the states are beyond the range of {states.dtype}")
+    return states
 
 
 def _states(x: Tensor, W: Tensor, n: int, activation: Callable, residual: bool) -> Tensor:
@@ -179,17 +214,25 @@ def _broadcast(*shapes: torch.Size) -> torch.Size:
 
 
 def _check_rnn(x: Tensor, W: Tensor, n: int) -> None:
+    check_floating(x=x, W=W)
     if W.dim() < 2 or W.shape[-1] != W.shape[-2] or not x.dim() or x.shape[-1] != W.shape[-1]:
         raise ValueError(
             f"expected states (..., d) and square weights (..., d, d), got {tuple(x.shape)} "
             f"and {tuple(W.shape)}"
         )
-    if n < 1:
+    if whole("the number of states", n) < 1:
         raise ValueError(f"the number of states must be at least 1, got {n}")
     _check_finite(x=x, W=W)
 
 
+def _check_chain(x: Tensor, weights: Tensor) -> None:
+    check_floating(x=x, weights=weights)
+    _check_weights(weights)
+    _check_finite(x=x)
+
+
 def _check_weights(weights: Tensor) -> None:
+    check_floating(weights=weights)
     if not weights.dim():
         raise ValueError("expected weights of shape (..., n), one a layer; got a single number")
     _check_finite(weights=weights)

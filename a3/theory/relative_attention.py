@@ -13,6 +13,8 @@ import torch
 from scipy.special import lambertw
 from torch import Tensor
 
+from a3.theory._arguments import check_floating, whole
+
 __all__ = [
     "as_convolution", "as_max_pooling", "convolution_error_bound", "distance_scores",
     "max_pooling_error_bound", "relative_attention", "relative_attention_layer",
@@ -45,8 +47,11 @@ def relative_attention(Q: Tensor, K: Tensor, V: Tensor, p: Tensor) -> tuple[Tens
     Raises
     ------
     ValueError
-        If the shapes do not match, an axis is empty, or ``p`` holds nan or plus infinity.
+        If the shapes do not match, an axis is empty, ``p`` holds nan or plus infinity, or the
+        scores of queries and keys overflow.
     """
+    check_floating(Q=Q, K=K, V=V)
+    check_floating(p=p)
     n, d = Q.shape[-2:] if Q.dim() > 1 else (0, 0)
     if not n * d or K.shape[-2:] != (n, d) or V.dim() < 2 or V.shape[-2] != n:
         raise ValueError(
@@ -66,7 +71,10 @@ def relative_attention(Q: Tensor, K: Tensor, V: Tensor, p: Tensor) -> tuple[Tens
     if not (p < math.inf).all():
         raise ValueError("the scores of distances must be numbers or minus infinity")
     i = torch.arange(n, device=p.device)
-    scores = Q @ K.transpose(-2, -1) / math.sqrt(d) + p[i[:, None] - i + n - 1]  # (..., n, n)
+    scores = Q @ K.transpose(-2, -1) / math.sqrt(d)  # (..., n, n)
+    if not scores.isfinite().all():
+        raise ValueError(f"the scores are beyond the range of {Q.dtype}")
+    scores = scores + p[i[:, None] - i + n - 1]
     weights = scores.softmax(dim=-1)
     return weights @ V, weights
 
@@ -88,6 +96,7 @@ def relative_attention_layer(
     ValueError
         If ``x`` is a single number, ``x`` or a weight is inf or nan, or ``p`` does not fit.
     """
+    check_floating(x=x)
     if not x.dim() or not x.isfinite().all():
         raise ValueError("expected finite numbers of shape (..., n)")
     weights = (torch.as_tensor(W, dtype=torch.float64) for W in (W_Q, W_K, W_V))
@@ -108,11 +117,11 @@ def distance_scores(scores: Mapping[int, float], n: int, elsewhere: float = -mat
     ValueError
         If a distance does not occur in a sequence of length ``n``, or ``n`` is less than 1.
     """
-    if n < 1:
+    if whole("the length of a sequence", n) < 1:
         raise ValueError(f"a sequence must have at least 1 place, got {n}")
     p = torch.full((2 * n - 1,), elsewhere, dtype=torch.float64)
     for distance, score in scores.items():
-        if abs(distance) >= n:
+        if abs(whole("a distance", distance)) >= n:
             raise ValueError(f"no two of {n} places are at distance {distance}")
         p[distance + n - 1] = score
     return p
@@ -134,12 +143,12 @@ def as_convolution(
     n : int
         Length of the sequence; at least that of the kernel.
     elsewhere : float
-        Score of all distances of weight 0: minus infinity, or a large negative number.
+        Score of all distances of weight 0: minus infinity, or a large negative number; at most 0.
 
     Raises
     ------
     ValueError
-        If the kernel is not as above, or wider than the sequence.
+        If an argument is not as above, or the kernel wider than the sequence.
     """
     if not all(w >= 0 for w in kernel) or not 0 < sum(kernel) < math.inf:
         raise ValueError(
@@ -147,6 +156,8 @@ def as_convolution(
             f"all zero; got {list(kernel)}"
         )
     k = _half_width(len(kernel), n)
+    if not elsewhere <= 0:
+        raise ValueError(f"the score elsewhere must be at most 0, got {elsewhere}")
     scores = {k - m: math.log(w) for m, w in enumerate(kernel) if w > 0}
     return math.fsum(kernel), distance_scores(scores, n, elsewhere)
 
@@ -168,9 +179,9 @@ def convolution_error_bound(kernel: Sequence[float], n: int, M: float, largest: 
     ValueError
         If an argument is not as above.
     """
-    as_convolution(kernel, n, -M)  # raises
     if not M >= 0:
         raise ValueError(f"M must be at least 0, got {M}")
+    as_convolution(kernel, n, -M)  # raises
     if not 0 <= largest < math.inf:
         raise ValueError(
             f"the sequence must be finite and not negative, but its largest entry is {largest}"
@@ -224,16 +235,17 @@ def max_pooling_error_bound(x: Tensor, k: int, beta: float) -> Tensor:
         If an entry of ``x`` is negative or not finite, or ``k`` or ``beta`` is out of range.
     """
     _half_width(2 * k + 1, 2 * k + 1)
+    check_floating(x=x)
     if not ((x >= 0) & x.isfinite()).all() or not 0 < beta < math.inf:
         raise ValueError("expected finite x, not negative, and a positive, finite beta")
     worst = lambertw(2 * k / math.e).real
-    return worst / (beta * x) if k else torch.zeros_like(x)
+    return (worst / beta / x.double()).to(x.dtype) if k else torch.zeros_like(x)
 
 
 def _half_width(width: int, n: int) -> int:
     """``k`` of a window of ``2 k + 1``."""
-    if width < 1 or width % 2 == 0:
+    if whole("a window", width) < 1 or width % 2 == 0:
         raise ValueError(f"a window must have a positive, odd number of places, got {width}")
-    if width > n:
+    if width > whole("the length of a sequence", n):
         raise ValueError(f"a window of {width} places is wider than the sequence of {n}")
     return width // 2

@@ -12,6 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from a3.theory._arguments import check_floating
+
 __all__ = ["fgm", "fgm_radius", "fgsm", "fgsm_radius", "ridge", "ridge_loss"]
 
 
@@ -30,7 +32,7 @@ def fgm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> Te
         one logit an input, or the inputs or the gradient are not finite.
     """
     _check_epsilon(epsilon, x)
-    return x - epsilon * _gradient(f, x)
+    return x - _as(epsilon, x) * _gradient(f, x)
 
 
 def fgsm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> Tensor:
@@ -40,14 +42,15 @@ def fgsm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> T
     shape are those of :func:`fgm`; ``epsilon`` is how far each coordinate moves.
     """
     _check_epsilon(epsilon, x)
-    return x - epsilon * _gradient(f, x).sign()
+    return x - _as(epsilon, x) * _gradient(f, x).sign()
 
 
 def fgm_radius(w: Tensor, X: Tensor) -> Tensor:
     r"""The :math:`\epsilon` at which :func:`fgm` brings a linear logit to zero.
 
     Of shape (..., n), for the weights ``w``, (..., d), of one or several classifiers and inputs
-    ``X``, (n, d); 0 where the logit is zero without any attack. Equation :eq:`fgm-radius` of the
+    ``X``, (n, d); 0 where the logit is zero without any attack, and infinite only beyond the range
+    of the type. Equation :eq:`fgm-radius` of the
     book; question 1.2.3 (2023).
 
     Raises
@@ -55,7 +58,7 @@ def fgm_radius(w: Tensor, X: Tensor) -> Tensor:
     ValueError
         If the shapes do not match, or something is not finite.
     """
-    return _radius(w, X, w.square().sum(-1, keepdim=True))
+    return _radius(w, X, power=2)
 
 
 def fgsm_radius(w: Tensor, X: Tensor) -> Tensor:
@@ -66,7 +69,7 @@ def fgsm_radius(w: Tensor, X: Tensor) -> Tensor:
     :eq:`fgsm-radius` of the book; question 1.2.4 (2023). For a single input coordinate it is
     :math:`|x|`, whatever the weight: :eq:`weight-decay-fgsm-epsilon`.
     """
-    return _radius(w, X, w.abs().sum(-1, keepdim=True))
+    return _radius(w, X, power=1)
 
 
 def ridge(X: Tensor, t: Tensor, weight_decay: float | Tensor) -> Tensor:
@@ -95,12 +98,14 @@ def ridge(X: Tensor, t: Tensor, weight_decay: float | Tensor) -> Tensor:
         If a weight decay is not positive, shapes do not match, or something is not finite.
     """
     _check_data(X, t)
-    decay = torch.as_tensor(weight_decay, dtype=X.dtype).unsqueeze(-1)  # (..., 1)
+    decay = torch.as_tensor(weight_decay, dtype=torch.float64, device=X.device).unsqueeze(-1)
     if not ((decay > 0) & decay.isfinite()).all():
         raise ValueError(f"the weight decay must be positive and finite, got {weight_decay}")
-    U, s, Vt = torch.linalg.svd(X, full_matrices=False)
+    U, s, Vt = torch.linalg.svd(X.double(), full_matrices=False)
     s = torch.where(s > s.max() * max(X.shape) * torch.finfo(X.dtype).eps, s, 0.0)
-    return (s * (U.T @ t.to(X.dtype)) / (s.square() + 2 * len(X) * decay)) @ Vt
+    # s / (s^2 + 2 n decay), without squares that would overflow
+    shrunk = torch.where(s > 0, (U.T @ t.double()) / (s + 2 * len(X) * decay / s), 0.0)
+    return _within_range("the weights", (shrunk @ Vt).to(X.dtype))
 
 
 def ridge_loss(w: Tensor, X: Tensor, t: Tensor, weight_decay: float) -> Tensor:
@@ -118,11 +123,15 @@ def ridge_loss(w: Tensor, X: Tensor, t: Tensor, weight_decay: float) -> Tensor:
     _check_weights(w, X)
     if not 0 <= weight_decay < math.inf:
         raise ValueError(f"the weight decay must be finite and at least 0, got {weight_decay}")
-    residual = w @ X.T - t  # (..., n)
-    return residual.square().sum(-1) / (2 * len(X)) + weight_decay * w.square().sum(-1)
+    dtype, w = w.dtype, w.double()
+    residual = w @ X.T.double() - t  # (..., n)
+    loss = residual.square().sum(-1) / (2 * len(X)) + weight_decay * w.square().sum(-1)
+    return _within_range("the loss", loss.to(dtype))
 
 
 def _gradient(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    if torch.is_inference_mode_enabled() or x.is_inference():
+        raise ValueError("an attack needs gradients: leave torch.inference_mode()")
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         logits = f(x)
@@ -141,14 +150,40 @@ def _gradient(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return gradient
 
 
-def _radius(w: Tensor, X: Tensor, shift: Tensor) -> Tensor:
+def _radius(w: Tensor, X: Tensor, power: int) -> Tensor:
+    """|w x| over the sum of |w|^power, for weights and inputs of which the largest is 1."""
     _check_weights(w, X)
+    dtype, w, X = w.dtype, w.double(), X.double()
+    largest_w = w.abs().amax(-1, keepdim=True)  # (..., 1)
+    largest_X = X.abs().amax(-1)  # (n,)
+    w = w / largest_w.where(largest_w > 0, 1.0)
+    X = X / largest_X.where(largest_X > 0, 1.0).unsqueeze(-1)
     logits = (w @ X.T).abs()  # (..., n)
-    return torch.where(logits > 0, logits / shift, 0.0)
+    ratio = logits / w.abs().pow(power).sum(-1, keepdim=True)
+    if power == 2:  # one length of w is left in the denominator
+        root = largest_w.sqrt()
+        ratio = ratio / root * largest_X / root
+    else:
+        ratio = ratio * largest_X
+    return torch.where(logits > 0, ratio, 0.0).to(dtype)
+
+
+def _within_range(name: str, value: Tensor) -> Tensor:
+    if not value.isfinite().all():
+        raise ValueError(f"{name} would be beyond the range of {value.dtype}")
+    return value
+
+
+def _as(epsilon: float | Tensor, x: Tensor) -> Tensor:
+    return _within_range("epsilon", torch.as_tensor(epsilon, dtype=x.dtype, device=x.device))
 
 
 def _check_epsilon(epsilon: float | Tensor, x: Tensor) -> None:
-    epsilon = torch.as_tensor(epsilon)
+    check_floating(x=x)
+    try:
+        epsilon = torch.as_tensor(epsilon)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"epsilon must be a number or a tensor, got {epsilon!r}") from None
     try:
         epsilon.expand(x.shape)
     except RuntimeError:
@@ -160,7 +195,8 @@ def _check_epsilon(epsilon: float | Tensor, x: Tensor) -> None:
 
 
 def _check_weights(w: Tensor, X: Tensor) -> None:
-    if X.dim() != 2 or w.shape[-1:] != X.shape[1:]:
+    check_floating(w=w, X=X)
+    if X.dim() != 2 or not X.shape[1] or w.shape[-1:] != X.shape[1:]:
         raise ValueError(
             f"expected weights (..., d) and inputs (n, d), got {tuple(w.shape)} and "
             f"{tuple(X.shape)}"
@@ -170,6 +206,9 @@ def _check_weights(w: Tensor, X: Tensor) -> None:
 
 
 def _check_data(X: Tensor, t: Tensor) -> None:
+    check_floating(X=X)
+    if not isinstance(t, Tensor) or t.is_complex():
+        raise TypeError("t must be a torch tensor of real numbers")
     if X.dim() != 2 or not X.numel() or t.shape != X.shape[:1]:
         raise ValueError(
             f"expected inputs (n, d) and targets (n,), got {tuple(X.shape)} and {tuple(t.shape)}"

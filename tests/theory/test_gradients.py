@@ -309,8 +309,8 @@ BAD = tensor(math.nan)
         (torch.ones(2), torch.ones(2), 2, r"square weights .* got \(2,\) and \(2,\)"),
         (torch.tensor(1.0), torch.eye(1), 2, r"square weights .* got \(\) and \(1, 1\)"),
         (torch.ones(2), torch.eye(2), 0, "number of states must be at least 1, got 0"),
-        (BAD.expand(2), torch.eye(2), 2, "x must be finite"),
-        (torch.ones(2), BAD.expand(2, 2), 2, "W must be finite"),
+        (BAD.expand(2), torch.eye(2).double(), 2, "x must be finite"),
+        (torch.ones(2).double(), BAD.expand(2, 2), 2, "W must be finite"),
         (torch.ones(3, 2), torch.ones(4, 2, 2), 2, r"leading axes \(3,\) and \(4,\) cannot be"),
     ],
 )
