@@ -22,6 +22,7 @@ from a3.bert.pretrained import pretrained_weights
 from a3.bert.scores import scores
 from a3.bert.verbal_arithmetic import LABELS, splits
 from a3.lab import figures
+from a3.lab.elsewhere import elsewhere
 from a3.lab.environment import profile
 from a3.runs.fine_tuning import EXPERIMENTS, RECIPES, fine_tuned
 
@@ -155,7 +156,7 @@ assert not of_minilm or reach["full, handouts"] < size / 10 < 2 * reach["full"]
 
 # %%
 # In a wider layer more of such changes add up (:doc:`/tutorials/nmt/wide_steps`), and MathBERT is
-# twice as wide and deep: a published run of it by this recipe has an accuracy of 0.90.
+# twice as wide and deep. A published run of it by this recipe is in the last line printed below.
 #
 # **A recipe that works here.** We raised rate and epochs on a split of its own, seed 100, and
 # then left them. Five other seeds give the lower row of the table, and these answers:
@@ -163,9 +164,10 @@ assert not of_minilm or reach["full, handouts"] < size / 10 < 2 * reach["full"]
 best = each[each["recipe"] == "full"]
 recall = np.diag(confusion["full"]) / confusion["full"].sum(axis=1)
 accuracy = best["accuracy"].median()
-print(f"validation accuracy {accuracy:.3f} (median of {len(best)})")
+published = elsewhere("a student's published run")["value"]["MathBERT"]
+print(f"validation accuracy {accuracy:.3f} (median of {len(best)}); MathBERT's {published:.2f}")
 if full:
-    assert accuracy >= 0.90 and 100 not in seeds
+    assert accuracy >= published and 100 not in seeds
     assert best["accuracy"].min() > best["majority"].max() + 0.1
     assert best["training loss"].max() < by_handouts["training loss"].min() / 2
 answers = dict(zip([f"answered {name}" for name in LABELS], confusion["full"].T, strict=True))
