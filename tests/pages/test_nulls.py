@@ -33,10 +33,8 @@ CLAIMS = {
     "tutorials/bert/longer_sentences": [Learned("fine-tuning")],
     "tutorials/bert/predictions": [Learned("fine-tuning")],
     "tutorials/bert/pretraining_data": [Arms("corpus", "mathematics", "none")],
-    "tutorials/clip/hunt": [Learned("small-CLIP")],
     "tutorials/clip/hunt_odds": [Learned("small-CLIP")],
     "tutorials/clip/recipe": [Learned("small-CLIP")],
-    "tutorials/clip/small_clip": [Learned("small-CLIP")],
     "tutorials/clip/unseen_drawings": [Learned("small-CLIP")],
     "tutorials/clip/zero_shot": [Learned("small-CLIP")],
     "tutorials/nmt/equal_compute": [WIDTHS, Arms("shuffled", False, True)],
@@ -63,6 +61,11 @@ CLAIMS = {
     "tutorials/nmt/wrong_words": [Translators(("small", 90), ("small", 128))],
 }
 """How the results of each page are altered."""
+DESCRIPTIVE = {
+    "tutorials/clip/hunt": "the log of a search with the model at hand, successful or not",
+    "tutorials/clip/small_clip": "how the model is built and trained; pages after it test it",
+}
+"""Pages on trained runs that claim nothing of what these have learned, and what they are."""
 CASES = [
     pytest.param(page, alteration, way, id=f"{page}-{i}-{way}")
     for page, every in CLAIMS.items()
@@ -72,7 +75,9 @@ CASES = [
 
 
 def test_every_page_on_trained_runs_is_here():
-    assert {page for each in experiments().values() for page in each.pages} == {*CLAIMS}
+    assert {page for each in experiments().values() for page in each.pages} == (
+        CLAIMS.keys() | DESCRIPTIVE.keys()
+    )
 
 
 @pytest.mark.slow
