@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from a3.lab import figures
+from a3.lab.elsewhere import elsewhere
 from a3.lab.environment import profile
 from a3.runs.scaling import sweep
 from a3.runs.short_runs import EXPERIMENTS
@@ -78,9 +79,9 @@ lower.minorticks_off()
 #
 # **What the compute buys.** An epoch is one pass over the same words, and after each the handouts
 # multiply the learning rate by 0.99. So equal bills buy very unequal training. *Lowest loss* is
-# within 100 epochs, a median over the seeds; *starter* is one run of the course's code.
+# within 100 epochs, a median over the seeds; *starter* is one run of the course's code. Both are
+# lowest on the words that they are reported on, and a little too low for that.
 
-STARTER = {16: 1.636, 32: 0.766, 48: 0.692, 64: 0.465, 96: 0.276, 128: 0.305}
 pairs = Prompts(WordPairs(small_words()))
 in_an_epoch = [int(pairs.split(seed=s)[0].lengths.sum()) for s in range(5)]
 runs["epochs"] = runs["tokens"] / np.take(in_an_epoch, runs["seed"])
@@ -91,12 +92,13 @@ table["GFLOPs an epoch"] = at_the_end["flops"] / table["epochs"] / 1e9
 table["rate left"] = 0.99 ** table["epochs"]
 table["core seconds"] = at_the_end["seconds"]
 table["lowest loss"] = lowest.groupby("hidden").median()
-table["starter"] = table.index.map(STARTER)
+table["starter"] = table.index.astype(str).map(elsewhere("starter's decoder-only model")["value"])
 if full:
     assert table["epochs"][16] > 500 and 13 < table["epochs"][128] < 16
     assert table["rate left"][16] < 0.01 and table["rate left"][128] > 0.8
     assert (table["lowest loss"] <= table["starter"])[:128].iloc[:5].all()
     assert table["lowest loss"][128] < 1.2 * table["starter"][128]
+    assert 35 < table["GFLOPs an epoch"][128] / table["GFLOPs an epoch"][16] < 45
 style = table.reset_index(names="width").style.hide().format(precision=3)
 style.format(precision=0, thousands=",", subset=["N", "epochs", "core seconds"])
 
@@ -121,14 +123,14 @@ shares = pd.DataFrame({f"{a} before {b}": ahead(a, b) for a, b in chosen})
 if full:
     assert ahead(16, 128).iloc[0] > 0.9 and ahead(16, 128).iloc[-1] < 0.1
     assert all(ahead(width, 16).iloc[-1] > 0.9 for width in widths[1:])
-    assert 0.05 < ahead(32, 48).iloc[:3].mean() < 0.95
+    assert ahead(32, 48).iloc[:3].between(0.1, 0.9).all()
     assert leader[: budgets[3]].max() < 128 and leader.iloc[0] < leader.iloc[-1]
 shares.rename("{:.3g} TFLOPs".format).style.format("{:.0%}")
 
-# %%
-# At the smallest budget width 16 is ahead of 128, at the largest everything is ahead of 16. Between
-# them the order is poor: neighbours such as 32 and 48 differ by less than their seeds do. Up to
-# half of the compute, 128 is never lowest. One seed alone tells a story of its own: see the dots.
+# %% At the smallest budget width 16 is ahead of 128, at the largest every width is ahead of 16, in
+# more than nine pairs of ten. Between them the order is poor: of the neighbours 32 and 48 each is
+# ahead in a tenth of the pairs or more, at each of the three smallest budgets. Up to half of the
+# compute, 128 is never lowest. One seed alone tells a story of its own: see the dots.
 #
 # **These are not power laws.** If :math:`\ell \propto C^{-\gamma}`, the curve is a straight line
 # and every doubling of the compute has the same exponent
@@ -145,10 +147,9 @@ if full:
     assert gamma[16].max() < wider.min() / 2 and gamma[16].iloc[-1] < 0.1
 gamma.rename_axis(columns="width").style.format(precision=2)
 
-# %%
-# Every width from 32 on creeps first and falls several times as steeply later; the last exercise
-# asks what it learns there. A wider model is below 1 nat after *fewer* epochs, and the widest pays
-# the most for it:
+# %% Every width from 32 on creeps first and falls more than twice as steeply later; the last
+# exercise asks what it learns there. Of 32, 64 and 128 the wider is below 1 nat after *fewer*
+# epochs, and the widest pays more for it than those up to 64:
 
 fallen = runs.query("loss < 1 and hidden > 16").groupby(["hidden", "seed"])
 falls = fallen[["epochs", "TFLOPs"]].min().groupby("hidden").median()
@@ -176,7 +177,8 @@ falls.T.rename_axis(columns="width").style.format(precision=2)
 #
 # At equal compute a narrow model makes many cheap passes and a wide one few costly ones. From width
 # 32 on, losses stay high for a while and then fall; wider models need fewer epochs for it, and the
-# widest the most compute. So the curves cross, and which width is best depends on the budget.
+# widest more compute than those up to 64. So the curves cross, and which width is best depends on
+# the budget.
 #
 # Exercises
 # ---------

@@ -143,7 +143,7 @@ if full:
 #
 # **The exponents of both**, from the budgets that both have reached, with intervals from the
 # residuals of the parabolas (two seeds are too few to be resampled). They take the points of one
-# run at several budgets for independent ones, and are too narrow: the fit says so.
+# run at several budgets for independent ones, and are too narrow; the fit names a second reason.
 
 
 def line(runs):
@@ -152,7 +152,8 @@ def line(runs):
     columns = ("params", "tokens", "flops", "loss")
     with warnings.catch_warnings(record=True, action="always") as caught:
         fit = fit_isoflop(*columns, data=at_budgets, budgets=budgets)
-    print(*{str(each.message) for each in caught}, sep="\n")
+    for each in caught:
+        print(each.message)
     return fit
 
 

@@ -39,8 +39,8 @@ outcomes["letters"] = pd.cut(outcomes["word"].str.len(), ends, labels=names)
 
 figure, ax = figures.subplots(
     figsize=(6, 3.2),
-    alt="""Share of held-out words translated exactly, by number of letters. It falls
-    for the longest words, and lies higher for the decoder-only model.""",
+    alt="""Share of held-out words translated exactly, by number of letters, for both
+    models. It falls for the longest words.""",
 )
 by_seed = ["stacks", "seed"]
 shares = outcomes.pivot_table("right", by_seed, "letters", observed=False)
@@ -75,20 +75,29 @@ ax.legend(loc="lower left")
 #    :label: wrong-words-answer
 #    :class: dropdown
 #
-# **By rule.** The share of right words, over all seeds, and how many of the words have the rule.
+# **By rule.** The share of right words, over all seeds, how many of the words have the rule, and
+# how long these are. Words with *qu* and with hyphens are too few to be ranked.
 
 outcomes["rule"] = outcomes["word"].map(kind)
 by_rule = outcomes.pivot_table("right", "rule", "stacks")
-of_words = outcomes["rule"].value_counts(normalize=True)
-by_rule.insert(0, "share of words", of_words)
+by_rule["share of words"] = outcomes["rule"].value_counts(normalize=True)
+by_rule["letters"] = outcomes["word"].str.len().groupby(outcomes["rule"]).mean()
+common = outcomes[outcomes["rule"].isin(["vowel", "one consonant", "cluster"])]
+by_run = common.pivot_table("right", "rule", by_seed)
+alike = common[common["word"].str.len().between(7, 9)].pivot_table("right", "rule", by_seed)
 if full:
-    others = outcomes.query("rule != 'vowel'").groupby("stacks")["right"].mean()
-    assert (by_rule.loc["vowel", others.index] < others + 0.02).all()
-by_rule.sort_values("one stack", ascending=False).style.format("{:.1%}")
+    assert (by_rule["share of words"].drop(common["rule"].unique()) < 0.03).all()
+    assert (by_run.idxmin() == "vowel").all() and (by_run.idxmax() == "one consonant").all()
+    assert (alike.loc["vowel"] < alike.loc["one consonant"]).all()
+    assert by_rule["letters"]["vowel"] > by_rule["letters"]["one consonant"] + 1
+shown = by_rule.sort_values("one stack", ascending=False).style
+shown.format("{:.1%}").format("{:.1f}", subset=["letters"])
 
-# %%
-# Nothing moves in a word that begins with a vowel, and yet these words are no easier than the rest.
-# So the rule cannot be what is hard.
+# %% Of the three common rules, words that begin with a vowel are the hardest, with every seed of
+# either model, and words that begin with one consonant the easiest. Nothing moves in the former. So
+# moving letters cannot be what is hard. Part of it is that these words are longer by more than a
+# letter. But among words of 7 to 9 letters, too, they are behind those with one consonant in each
+# of the six runs.
 #
 # **By place.** For words without a hyphen, look at the first wrong letter. It stands in the letters
 # that stay in front, in those that move, or in the ending.
@@ -107,12 +116,12 @@ single = outcomes[outcomes["rule"] != "hyphen"]
 wrong = single[~single["right"]].copy()
 wrong["place"] = list(map(first_mistake, wrong["word"], wrong["written"]))
 places = pd.crosstab(wrong["place"], wrong["stacks"])
-assert not full or (places.idxmax() == "what stays").all()
+assert not full or (places.loc["what stays"] > places.sum() / 2).all()
 places.style
 
-# %%
-# Most first mistakes stand where letters are only copied, one after the other. The models know the
-# rule. What they lose is their place in the word. A few of the errors, first seed of one stack:
+# %% Most first mistakes stand where letters are only copied, one after the other: where the rule
+# has done its part, and the model must keep its place in the word. A few of the errors, first seed
+# of one stack:
 
 sample = wrong.query("stacks == 'one stack' and seed == 0").head(8)
 for word, written in zip(sample["word"], sample["written"], strict=True):
@@ -143,8 +152,9 @@ by_letters = pd.concat(tables, axis="columns", keys=lengths)
 by_letters.style.format("{:.1%}")
 
 # %%
-# They do break. The second pair of columns holds the length about equal, so that it is not simply
-# that long words have more double letters. For the decoder-only model the difference is large.
+# They break more often. The second pair of columns holds the length about equal, so that it is not
+# simply that long words have more double letters. For the decoder-only model errors are more than
+# three times as frequent.
 
 if full:
     for name, of_length in by_letters.T.groupby(level=0):
@@ -176,9 +186,9 @@ print(
 # Summary
 # -------
 #
-# The models have learnt Pig Latin and fail at copying. They lose their place where a letter is
-# doubled, as a copier must that finds its place by the letter it wrote last. Length matters too.
-# The rule hardly does.
+# The models fail mostly at copying. They lose their place more often where a letter is doubled, as
+# a copier must that finds its place by the letter it wrote last. Length matters too. What has to be
+# moved does not explain the rest: where nothing moves, they err most.
 #
 # Exercises
 # ---------
@@ -236,7 +246,7 @@ independent = (1 - both).groupby("seed").mean().prod(axis=1)
 together = (both.sum(axis=1) == 0).groupby("seed").mean()
 table = pd.DataFrame({"expected": independent, "found": together})
 print(table.round(3).to_string())
-assert not full or together.mean() > independent.mean()
+assert not full or (together > independent).all()
 
 # %%
 # .. solution-end::
