@@ -81,6 +81,7 @@ def test_every_page_on_trained_runs_is_here():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of gc.collect()
 @pytest.mark.skipif(profile() != "full", reason="the claims are those of the full book")
 @pytest.mark.parametrize(("page", "alteration", "way"), CASES)
 def test_a_page_fails_where_its_claim_is_not_so(page, alteration, way):
