@@ -1,4 +1,4 @@
-"""What the functions of this part take: real floating-point tensors, alike in type and device."""
+"""What the functions of this part take and give: finite floating-point tensors of one kind."""
 
 from __future__ import annotations
 
@@ -29,3 +29,10 @@ def whole(name: str, value: int) -> int:
         return operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be a whole number, got {value!r}") from None
+
+
+def within_range(what: str, value: Tensor) -> Tensor:
+    """``value``; a ValueError that begins with ``what`` unless all of it is finite."""
+    if not value.isfinite().all():
+        raise ValueError(f"{what} beyond the range of {value.dtype}")
+    return value

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.func import jacrev, vmap
 
-from a3.theory._arguments import check_floating, whole
+from a3.theory._arguments import check_floating, whole, within_range
 
 __all__ = [
     "jacobian_bound", "relu_chain", "relu_chain_bound", "relu_chain_derivative", "rnn",
@@ -115,7 +115,9 @@ def rnn(
     """
     _check_rnn(x, W, n)
     batch = _broadcast(x.shape[:-1], W.shape[:-2])
-    return _no_overflow(_states(x.expand(*batch, x.shape[-1]), W, n, activation, residual))
+    return within_range(
+        "the states are", _states(x.expand(*batch, x.shape[-1]), W, n, activation, residual)
+    )
 
 
 def rnn_jacobian(
@@ -140,7 +142,7 @@ def rnn_jacobian(
     batch, d = _broadcast(x.shape[:-1], W.shape[:-2]), x.shape[-1]
     whole_map = vmap(jacrev(lambda x, W: _states(x, W, n, activation, residual)))
     J = whole_map(x.expand(*batch, d).reshape(-1, d), W.expand(*batch, d, d).reshape(-1, d, d))
-    return _no_overflow(J.reshape(*batch, n, d, d))
+    return within_range("the states are", J.reshape(*batch, n, d, d))
 
 
 def jacobian_bound(n: int, sigma: float, slope: float = 0.25) -> float:
@@ -189,12 +191,6 @@ def _split(h: Tensor) -> tuple[Tensor, Tensor]:
     power = h.detach().frexp().exponent.to(torch.int64)
     half = -power // 2
     return h * torch.exp2(half.double()) * torch.exp2((-power - half).double()), power
-
-
-def _no_overflow(states: Tensor) -> Tensor:
-    if not states.isfinite().all():
-        raise ValueError(f"the states are beyond the range of {states.dtype}")
-    return states
 
 
 def _states(x: Tensor, W: Tensor, n: int, activation: Callable, residual: bool) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from scipy.special import lambertw
 from torch import Tensor
 
-from a3.theory._arguments import check_floating, whole
+from a3.theory._arguments import check_floating, whole, within_range
 
 __all__ = [
     "as_convolution", "as_max_pooling", "convolution_error_bound", "distance_scores",
@@ -71,9 +71,7 @@ def relative_attention(Q: Tensor, K: Tensor, V: Tensor, p: Tensor) -> tuple[Tens
     if not (p < math.inf).all():
         raise ValueError("the scores of distances must be numbers or minus infinity")
     i = torch.arange(n, device=p.device)
-    scores = Q @ K.transpose(-2, -1) / math.sqrt(d)  # (..., n, n)
-    if not scores.isfinite().all():
-        raise ValueError(f"the scores are beyond the range of {Q.dtype}")
+    scores = within_range("the scores are", Q @ K.transpose(-2, -1) / math.sqrt(d))  # (..., n, n)
     scores = scores + p[i[:, None] - i + n - 1]
     weights = scores.softmax(dim=-1)
     return weights @ V, weights

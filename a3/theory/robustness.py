@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from a3.theory._arguments import check_floating
+from a3.theory._arguments import check_floating, within_range
 
 __all__ = ["fgm", "fgm_radius", "fgsm", "fgsm_radius", "ridge", "ridge_loss"]
 
@@ -105,7 +105,7 @@ def ridge(X: Tensor, t: Tensor, weight_decay: float | Tensor) -> Tensor:
     s = torch.where(s > s.max() * max(X.shape) * torch.finfo(X.dtype).eps, s, 0.0)
     # s / (s^2 + 2 n decay), without squares that would overflow
     shrunk = torch.where(s > 0, (U.T @ t.double()) / (s + 2 * len(X) * decay / s), 0.0)
-    return _within_range("the weights", (shrunk @ Vt).to(X.dtype))
+    return within_range("the weights would be", (shrunk @ Vt).to(X.dtype))
 
 
 def ridge_loss(w: Tensor, X: Tensor, t: Tensor, weight_decay: float) -> Tensor:
@@ -126,7 +126,7 @@ def ridge_loss(w: Tensor, X: Tensor, t: Tensor, weight_decay: float) -> Tensor:
     dtype, w = w.dtype, w.double()
     residual = w @ X.T.double() - t  # (..., n)
     loss = residual.square().sum(-1) / (2 * len(X)) + weight_decay * w.square().sum(-1)
-    return _within_range("the loss", loss.to(dtype))
+    return within_range("the loss would be", loss.to(dtype))
 
 
 def _gradient(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -168,14 +168,10 @@ def _radius(w: Tensor, X: Tensor, power: int) -> Tensor:
     return torch.where(logits > 0, ratio, 0.0).to(dtype)
 
 
-def _within_range(name: str, value: Tensor) -> Tensor:
-    if not value.isfinite().all():
-        raise ValueError(f"{name} would be beyond the range of {value.dtype}")
-    return value
-
-
 def _as(epsilon: float | Tensor, x: Tensor) -> Tensor:
-    return _within_range("epsilon", torch.as_tensor(epsilon, dtype=x.dtype, device=x.device))
+    return within_range(
+        "epsilon would be", torch.as_tensor(epsilon, dtype=x.dtype, device=x.device)
+    )
 
 
 def _check_epsilon(epsilon: float | Tensor, x: Tensor) -> None:
