@@ -7,8 +7,6 @@ from docutils import nodes
 from page_tables import link_to, table
 from sphinx.util.docutils import SphinxDirective
 
-from a3.runs.notebook import runs
-
 HEADER = ("run", "settings", "kB", "SHA-256")
 
 
@@ -27,6 +25,8 @@ class TrainedModels(SphinxDirective):
 def fill(app, doctree, docname):
     """Put the tables where the directive stands."""
     for place in list(doctree.findall(trained_models)):
+        from a3.runs.notebook import runs  # takes seconds, which a build without the page is spared
+
         by_experiment = {}
         for run in runs():
             by_experiment.setdefault(run.name.partition("/")[0], []).append(run)

@@ -11,10 +11,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "_build" / "html"
-QUIET = (
+ALONE = (  # no request leaves this machine, by the page or by the browser itself
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
     "--disable-background-networking --disable-component-update"
-).split()
+).split() + ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 
 
 def skip(reason):
@@ -49,7 +49,7 @@ def chromium():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+        browser = playwright.chromium.launch(executable_path=path, args=ALONE)
         yield browser
         browser.close()
 
@@ -58,21 +58,11 @@ class Window:
     """A window of the browser, and everything that went wrong on the page it shows."""
 
     def __init__(self, browser, address):
-        context = browser.new_context()
-        self.address, self.faults, self.page = address, [], context.new_page()
-        context.route("**/*", self.cut)
+        self.address, self.faults, self.page = address, [], browser.new_context().new_page()
         self.page.on("console", self.hear)
         self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
         self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
         self.page.on("response", self.check)
-
-    def cut(self, route):
-        """Abort every request to another host, and note it."""
-        if route.request.url.startswith((self.address, "data:", "blob:")):
-            route.continue_()
-        else:
-            self.faults.append(f"other host: {route.request.url}")
-            route.abort()
 
     def hear(self, message):
         if message.type in ("error", "warning"):
