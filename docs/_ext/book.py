@@ -5,8 +5,8 @@ Executed pages
     Markdown file that declares itself an executed notebook in its front matter
     (``file_format: mystnb`` or ``kernelspec``). Every other page is plain text and runs nothing.
 Freshness
-    An executed page runs again when its own text, the ``a3`` code it imports (directly or not), the
-    pinned versions or the profile change.
+    An executed page runs again when its own code, the ``a3`` code it imports (directly or not), the
+    table of others' numbers that it reads, the pinned versions or the profile change.
 Failures
     A page that breaks does not stop the others; the build ends with an error that lists what broke
     where: see ``failures.py`` and ``claims.py``. A build that was stopped goes on: ``resume.py``.
@@ -14,7 +14,7 @@ Timings
     The seconds that each executed page took are kept in ``_build/timings.json``. An executed page
     that ran nothing, or in no time, is a failed page.
 Order
-    Scripts run in reading order.
+    Scripts run in reading order, then chapters, several at once: ``chapters.py``.
 Figures
     Each figure is saved for light and for dark pages: here for scripts, in ``chapter_kernel.py``
     for chapters. A page with a figure without alternative text is a failed page.
@@ -28,6 +28,7 @@ import os
 import re
 from pathlib import Path
 
+import chapters
 import failures
 from docutils import nodes
 from failures import fail
@@ -96,11 +97,13 @@ def code_of(source):
 def digest(source, profile):
     """Digest of what decides the result of a page, apart from its prose."""
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
-    code = code_of(source)
+    text = code = code_of(source)
     try:
-        code = code_digest(code)
+        code = code_digest(text)
     except SyntaxError:  # in the page or in what it imports; it fails when it is run
         pass
+    if "elsewhere" in text:
+        code += (ROOT / "a3" / "lab" / "elsewhere.csv").read_text(encoding="utf-8")
     return hashlib.sha256((code + pins + profile).encode()).hexdigest()
 
 
@@ -253,6 +256,7 @@ def setup(app):
     os.environ.pop("MPLBACKEND", None)  # or a chapter's kernel would show no figure
     os.environ["PYTHONSTARTUP"] = str(Path(__file__).with_name("chapter_kernel.py"))
     app.add_config_value("a3_profile", os.environ.get("A3_PROFILE", "full"), "env")
+    chapters.connect(app)
     failures.connect(app)
     Left(app)
     app.connect("builder-inited", forget_stale_scripts, priority=100)  # before the gallery

@@ -6,21 +6,16 @@ list of all such pages and with an error. They run again in the next build.
 """
 
 import ast
-import json
 import os
 import re
 import sys
-import time
-import traceback
 from pathlib import Path
 
+import chapters
 from claims import add_values, explain, words
 from docutils import nodes
-from jupyter_cache.executors.utils import ExecutionResult
-from myst_nb.core.execute import direct
 from myst_nb.core.read import read_myst_markdown_notebook
 from myst_nb.sphinx_ import NbMetadataCollector
-from nbclient import NotebookClient
 from sphinx.util import logging
 from sphinx_gallery import gen_rst
 
@@ -65,27 +60,6 @@ def run_block(compiler, block, example_globals, script_vars, gallery_conf, file_
 
 
 # -- Chapters --------------------------------------------------------------------------------------
-def run_notebook(nb, cwd, timeout, allow_errors, **options):
-    """Stand in for myst-nb's function: a kernel that dies fails one page, too."""
-    told_by_kernel().unlink(missing_ok=True)
-    client = NotebookClient(
-        nb, timeout=timeout, allow_errors=allow_errors, resources={"metadata": {"path": cwd}}
-    )
-    begin, error, shown = time.perf_counter(), None, None
-    try:
-        client.execute()
-    except Exception as caught:
-        error, shown = caught, traceback.format_exc()
-    if hasattr(client, "_async_cleanup_kernel_future"):  # it ends the kernel when it is signalled
-        raise KeyboardInterrupt
-    return ExecutionResult(nb, cwd, time.perf_counter() - begin, error, shown)
-
-
-def told_by_kernel():
-    """The file in which ``chapter_kernel.py`` leaves what it found."""
-    return Path(os.environ["A3_FAILED"])
-
-
 def note_failed_chapter(app, doctree):
     """Explain why the chapter that was just read has failed, if it has."""
     page = app.env.docname
@@ -95,7 +69,7 @@ def note_failed_chapter(app, doctree):
         return
     source = Path(app.env.doc2path(page))
     text = source.read_text(encoding="utf-8")
-    told = json.loads(told_by_kernel().read_text()) if told_by_kernel().is_file() else {}
+    told = chapters.told.get(page, {})
     if told.get("source"):
         told["line"] = line_of(told["line"], told["source"], text)
     else:
@@ -161,15 +135,9 @@ def list_failed_pages(app, exception):
         app.statuscode = 1
 
 
-def clear(app):
-    failed.clear()
-    os.environ["A3_FAILED"] = str(Path(app.doctreedir, "failed-chapter.json"))
-
-
 def connect(app):
     gen_rst.handle_exception, gen_rst.execute_code_block = note_failed_script, run_block
-    direct.single_nb_execution = run_notebook
-    app.connect("builder-inited", clear, priority=1)
+    app.connect("builder-inited", lambda app: failed.clear(), priority=1)
     app.connect("doctree-read", note_failed_chapter, priority=10)
     app.connect("doctree-read", mark, priority=900)
     app.connect("doctree-resolved", mark, priority=900)

@@ -22,7 +22,6 @@ from a3.runs.notebook import experiments
 from .nulls import Arms, Learned, Losses, Missing, Translators, nothing_trained
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "docs" / "_ext"))
 book = pytest.importorskip("book", reason="the docs extra is not installed")
 WIDTHS = Losses("hidden", 16, 128)
 CLAIMS = {

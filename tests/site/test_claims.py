@@ -1,16 +1,12 @@
 """What is said of a claim that failed."""
 
 import linecache
-import sys
-from pathlib import Path
 
+import claims
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "_ext"))
-import claims  # noqa: E402
 
 
 def told(code, **names):

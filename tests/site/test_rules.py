@@ -1,13 +1,10 @@
 """The rules that a build enforces: a page must run, and a figure must have alternative text."""
 
-import sys
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
 from docutils import nodes
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "_ext"))
 book = pytest.importorskip("book", reason="the docs extra is not installed")
 used_on = pytest.importorskip("used_on", reason="the docs extra is not installed")
 
@@ -130,3 +127,17 @@ def test_digest_follows_profile_and_code(tmp_path):
     full, quick = book.digest(page, "full"), book.digest(page, "quick")
     page.write_text("from a3.lab import figures")
     assert len({full, quick, book.digest(page, "full")}) == 3
+
+
+def test_digest_follows_the_table_of_a_page_that_reads_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(book, "ROOT", tmp_path)
+    (tmp_path / "constraints.txt").write_text("")
+    page, table = tmp_path / "page.py", tmp_path / "a3" / "lab" / "elsewhere.csv"
+    table.parent.mkdir(parents=True)
+    for code, differs in (("from a3.lab import elsewhere", True), ("import a3", False)):
+        page.write_text(code)
+        digests = set()
+        for number in "12":
+            table.write_text(number)
+            digests.add(book.digest(page, "full"))
+        assert (len(digests) == 2) == differs

@@ -1,0 +1,86 @@
+"""Chapters run ahead of the page that is being read, as many at once as there are cores.
+
+By itself myst-nb runs a chapter when Sphinx reads it, and so one after the other. Here all chapters
+that a build will read are begun before it reads the first page; myst-nb then waits for each.
+"""
+
+import json
+import os
+import time
+import traceback
+from concurrent.futures import Future
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+
+import joblib
+from jupyter_cache.executors.utils import ExecutionResult
+from myst_nb.core.execute import direct
+from myst_nb.core.read import is_myst_markdown_notebook, read_myst_markdown_notebook
+from nbclient import NotebookClient
+
+AT_ONCE = min(joblib.cpu_count(), 4)  # each has a kernel, of half a gigabyte
+coming = {}  # what each chapter will have come to, by its folder and code
+told = {}  # what the kernel of a chapter that failed said of the failure, by page
+
+
+def begin(app, env, pages):
+    """Begin to run the chapters among the pages that will be read."""
+    coming.clear()
+    told.clear()
+    waiting = SimpleQueue()
+    for page in sorted(pages):
+        source = Path(env.doc2path(page))
+        text = source.read_text(encoding="utf-8")
+        if is_myst_markdown_notebook(text):
+            notebook, folder = read_myst_markdown_notebook(text), str(source.parent)
+            result = coming[identity(notebook, folder)] = Future()
+            waiting.put((page, notebook, folder, result))
+    for _ in range(min(AT_ONCE, waiting.qsize())):  # daemons, so that a stopped build ends
+        Thread(target=work, args=(app.doctreedir, waiting), daemon=True).start()
+
+
+def work(folder, waiting):
+    """Run one chapter after the other until none is waiting."""
+    while True:
+        try:
+            page, *chapter, result = waiting.get_nowait()
+        except Empty:
+            return
+        said = Path(folder, f"{page.replace('/', '-')}.failed.json")
+        said.unlink(missing_ok=True)
+        done = run(*chapter, said)
+        if said.is_file():
+            told[page] = json.loads(said.read_text())
+            said.unlink()
+        result.set_result(done)
+
+
+def run(notebook, folder, said):
+    """Run a notebook in a folder, as far as it comes; its kernel may leave a file of a failure."""
+    client = NotebookClient(notebook, timeout=None, resources={"metadata": {"path": folder}})
+    begun, error, shown = time.perf_counter(), None, None
+    try:
+        client.execute(env=os.environ | {"A3_FAILED": str(said)})
+    except Exception as caught:  # of a cell, or since the kernel has died
+        error, shown = caught, traceback.format_exc()
+    return ExecutionResult(notebook, folder, time.perf_counter() - begun, error, shown)
+
+
+def wait_for(notebook, cwd, **options):
+    """Stand in for myst-nb's function, which runs a notebook."""
+    result = coming[identity(notebook, cwd)].result()
+    notebook.metadata.update(result.nb.metadata)  # the kernel says which language it speaks
+    for cell, run in zip(notebook.cells, result.nb.cells, strict=True):
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = run.outputs, run.execution_count
+    return result
+
+
+def identity(notebook, folder):
+    return folder, *(cell.source for cell in notebook.cells)
+
+
+def connect(app):
+    direct.single_nb_execution = wait_for
+    app.connect("env-before-read-docs", begin)
