@@ -247,15 +247,13 @@ class NoisyQuadratic:
         noisy = (self.noise > 0) & (B < math.inf)
         variance = torch.where(noisy, eta * weight * (eta * self.noise / B) * total, 0.0)
         # Where a factor is near the end of the range of floats, the product need not be.
-        far = (log_shrink < -700) | (log_shrink > 100)
-        for factor in (weight, self.start, self.noise, eta, B):
-            far = far | (factor > 0) & (factor < math.inf) & (factor.log().abs() > 100)
-        if far.any():
+        factors = (weight, self.start, self.noise, eta, B)
+        if (log_shrink > 100).any() or any(map(_extreme, factors)):
+            mean = _product(log_shrink, (weight, self.start))
             noise = (eta, weight, eta, self.noise)
             grown = _product(log_shrink, noise, over=(B, x, x - 2))
             summed = _product(torch.zeros_like(total), (*noise, total), over=(B,))
-            mean = torch.where(far, _product(log_shrink, (weight, self.start)), mean)
-            variance = torch.where(far, torch.where(log_shrink > 100, grown, summed), variance)
+            variance = torch.where(log_shrink > 100, grown, summed)
         return mean, variance
 
     def _best(self, T: Tensor, B: Tensor, precision: float) -> tuple[Tensor, Tensor]:
@@ -274,6 +272,11 @@ class NoisyQuadratic:
             center = grid.gather(0, best).squeeze(0)
             reach /= 16
         return center.exp(), self.loss(T, center.exp(), B)
+
+
+def _extreme(factor: Tensor) -> bool:
+    """Whether a finite factor other than 0 is so large or small that five may leave the range."""
+    return bool(((factor > 0) & (factor < math.inf) & (factor.log().abs() > 100)).any())
 
 
 def _product(log: Tensor, factors: Sequence[Tensor], over: Sequence[Tensor] = ()) -> Tensor:
