@@ -158,7 +158,8 @@ print(*captions, *CREDITS.values(), sep="\n")
 # drawings, or two random copies where one of the hands is held out. All four of a thing belong
 # together, whatever they are. So each of the :math:`4n` features :math:`z_i` picks the other three
 # of its thing, :math:`\mathcal{P}_i`, among all others, by softmax over similarities
-# :math:`s_{ij}` times the scale :math:`\tau` of :doc:`the page on the loss <contrastive_loss>` :cite:p:`khosla2020`:
+# :math:`s_{ij}` times the scale :math:`\tau` of :doc:`the page on the loss <contrastive_loss>`
+# :cite:p:`khosla2020`:
 #
 # .. math::
 #    :label: small-clip-loss
