@@ -10,10 +10,13 @@ steps are one array programme. The three are broadcast together.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from a3.theory._arguments import within_range
 
 __all__ = ["NoisyQuadratic"]
 
@@ -77,24 +80,16 @@ class NoisyQuadratic:
             If an argument is out of its range.
         """
         T, eta, B = _grid(steps, learning_rate, batch_size)
-        x = eta * self.curvature  # (..., d)
-        log_shrink = 2 * T * torch.where(x < 1, torch.log1p(-x), (x - 1).log())
-        log_shrink = torch.where(T == 0, 0.0, log_shrink)  # also where 1 - x is 0
-        # The sum of (1 - x)^(2t) over T steps; it is T where every step keeps the length.
-        keeps = (x == 0) | (x == 2)
-        total = torch.where(keeps, T, -torch.expm1(log_shrink) / torch.where(keeps, 1, x * (2 - x)))
-        noise = self.noise / B
-        # Nothing stays nothing, even where the moments overflow.
-        mean = torch.where(self.start > 0, log_shrink.exp() * self.start, 0.0)
-        return mean, torch.where(noise > 0, eta**2 * noise * total, 0.0)
+        return self._moments(T, eta, B, torch.ones_like(self.curvature))
 
     def loss(self, steps: Numbers, learning_rate: Numbers, batch_size: Numbers) -> Tensor:
         r"""The expected loss :math:`\frac12 \sum_i h_i E[w_{T,i}^2]` after some steps, shape (...).
 
         Equation :eq:`steps-loss` of the book; arguments as for :meth:`second_moment`.
         """
-        mean, variance = self.second_moment(steps, learning_rate, batch_size)
-        return ((mean + variance) * self.curvature).sum(-1) / 2
+        T, eta, B = _grid(steps, learning_rate, batch_size)
+        mean, variance = self._moments(T, eta, B, self.curvature)
+        return (mean + variance).sum(-1) / 2
 
     def steady_loss(self, learning_rate: Numbers, batch_size: Numbers) -> Tensor:
         r"""The expected loss that is left when the start is forgotten, shape (...).
@@ -115,7 +110,7 @@ class NoisyQuadratic:
                 f"got {learning_rate}"
             )
         noise = torch.where(self.curvature > 0, self.noise, 0.0)
-        return (eta * noise / (2 * B * (2 - eta * self.curvature))).sum(-1)
+        return (noise / B * eta / (2 * (2 - eta * self.curvature))).sum(-1)
 
     def best_learning_rate(self, steps: Numbers, batch_size: Numbers) -> tuple[Tensor, Tensor]:
         r"""The stable learning rate of least expected loss after a number of steps, one or more.
@@ -157,8 +152,8 @@ class NoisyQuadratic:
         Raises
         ------
         ValueError
-            If the target is not positive, another argument is out of its range, or more than
-            2**53 steps are needed.
+            If the target is not positive, another argument is out of its range, the loss before the
+            first step is beyond the range of floats, or more than 2**53 steps are needed.
         """
         if not 0 < target < math.inf:
             raise ValueError(f"the target loss must be positive and finite, got {target}")
@@ -169,6 +164,8 @@ class NoisyQuadratic:
 
         low, high = torch.zeros_like(B), torch.ones_like(B)
         before = self.loss(0, 0, 1).item()
+        if before == math.inf:
+            raise ValueError("the loss before the first step is beyond the range of floats")
         if before <= target:
             return low, torch.zeros_like(B)
         while (far := missed(high)).any():
@@ -195,12 +192,12 @@ class NoisyQuadratic:
         Raises
         ------
         ValueError
-            If a direction has no curvature to divide by.
+            If a direction has no curvature to divide by, or a result is beyond the range of floats.
         """
         if not (self.curvature > 0).all():
             raise ValueError("preconditioning needs a positive curvature in every direction")
-        P = self.curvature**-power
-        return NoisyQuadratic(self.curvature * P, self.noise * P, self.start / P)
+        h = self.curvature
+        return NoisyQuadratic(h ** (1 - power), self.noise * h**-power, self.start * h**power)
 
     def simulate(
         self,
@@ -224,7 +221,7 @@ class NoisyQuadratic:
         Raises
         ------
         ValueError
-            If an argument is out of its range.
+            If an argument is out of its range, or the weights leave the range of floats.
         """
         _, eta, B = _grid(steps, learning_rate, batch_size)
         if trajectories < 1:
@@ -235,13 +232,37 @@ class NoisyQuadratic:
         w[0] = self.start.sqrt()
         for t in range(steps):
             w[t + 1].normal_(generator=generator).mul_(-kick).addcmul_(shrink, w[t])
-        return w
+        return within_range("the weights are", w)
+
+    def _moments(self, T: Tensor, eta: Tensor, B: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """The parts of the second moment, each times a weight of its direction."""
+        x = (eta * self.curvature).clamp(max=torch.finfo(torch.float64).max)  # (..., d)
+        log_shrink = 2 * T * torch.where(x < 1, torch.log1p(-x), (x - 1).log())
+        log_shrink = torch.where(T == 0, 0.0, log_shrink)  # also where 1 - x is 0
+        # The sum of (1 - x)^(2t) over T steps; it is T where every step keeps the length.
+        keeps = (x == 0) | (x == 2)
+        total = torch.where(keeps, T, -torch.expm1(log_shrink) / torch.where(keeps, 1, x * (2 - x)))
+        # Nothing stays nothing, even where the moments overflow.
+        mean = torch.where(self.start > 0, log_shrink.exp() * weight * self.start, 0.0)
+        noisy = (self.noise > 0) & (B < math.inf)
+        variance = torch.where(noisy, eta * weight * (eta * self.noise / B) * total, 0.0)
+        # Where a factor is near the end of the range of floats, the product need not be.
+        factors = (weight, self.start, self.noise, eta, B)
+        if (log_shrink > 100).any() or any(map(_extreme, factors)):
+            mean = _product(log_shrink, (weight, self.start))
+            noise = (eta, weight, eta, self.noise)
+            grown = _product(log_shrink, noise, over=(B, x, x - 2))
+            summed = _product(torch.zeros_like(total), (*noise, total), over=(B,))
+            variance = torch.where(log_shrink > 100, grown, summed)
+        return mean, variance
 
     def _best(self, T: Tensor, B: Tensor, precision: float) -> tuple[Tensor, Tensor]:
         """The best of a grid of learning rates over 16 decades, then of ever finer ones."""
         if not self.curvature.any():
             raise ValueError("without curvature every learning rate has the same loss")
-        limit = math.log(2 / float(self.curvature.max()))
+        limit = math.log(2) - math.log(self.curvature.max())
+        if limit > math.log(torch.finfo(torch.float64).max):
+            raise ValueError("the largest stable learning rate is beyond the range of floats")
         reach = math.log(1e16) / 2
         center = torch.full(torch.broadcast_shapes(T.shape, B.shape), limit - reach).double()
         offsets = torch.linspace(-1, 1, 65).double().view(-1, *[1] * center.dim())
@@ -251,6 +272,29 @@ class NoisyQuadratic:
             center = grid.gather(0, best).squeeze(0)
             reach /= 16
         return center.exp(), self.loss(T, center.exp(), B)
+
+
+def _extreme(factor: Tensor) -> bool:
+    """Whether a finite factor other than 0 is so large or small that five may leave the range."""
+    return bool(((factor > 0) & (factor < math.inf) & (factor.log().abs() > 100)).any())
+
+
+def _product(log: Tensor, factors: Sequence[Tensor], over: Sequence[Tensor] = ()) -> Tensor:
+    """exp(log) times the factors, over others; powers of two are kept apart, so none overflows."""
+    log = log.clamp(-1e6, 1e6)
+    power = (log / math.log(2)).floor()
+    value = (log - power * math.log(2)).exp()
+    for sign, some in ((1, factors), (-1, over)):
+        for factor in some:
+            exponent = factor.detach().frexp().exponent.double()
+            half = (exponent / 2).floor()
+            part = factor * torch.exp2(-half) * torch.exp2(half - exponent)  # from 1/2 to 1
+            value, power = value * part**sign, power + sign * exponent
+    power = power.clamp(-4_000, 4_000)
+    quarter = (power / 4).floor()
+    for part in (quarter, quarter, quarter, power - 3 * quarter):
+        value = value * torch.exp2(part)
+    return value
 
 
 def _grid(

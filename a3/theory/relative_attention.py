@@ -37,7 +37,8 @@ def relative_attention(Q: Tensor, K: Tensor, V: Tensor, p: Tensor) -> tuple[Tens
     V : Tensor, shape (..., n, m)
     p : Tensor, shape (2 n - 1,)
         Scores of the distances from ``-(n - 1)`` to ``n - 1``, brought to the type of ``Q``. Minus
-        infinity hides a distance; a query that sees nothing has weights nan.
+        infinity hides a distance. A query from which all are hidden gets the weights and the
+        output 0, as in :func:`a3.translation.attention.scaled_dot_attention`.
 
     Returns
     -------
@@ -48,7 +49,7 @@ def relative_attention(Q: Tensor, K: Tensor, V: Tensor, p: Tensor) -> tuple[Tens
     ------
     ValueError
         If the shapes do not match, an axis is empty, ``p`` holds nan or plus infinity, or the
-        scores of queries and keys overflow.
+        scores overflow.
     """
     check_floating(Q=Q, K=K, V=V)
     check_floating(p=p)
@@ -72,8 +73,11 @@ def relative_attention(Q: Tensor, K: Tensor, V: Tensor, p: Tensor) -> tuple[Tens
         raise ValueError("the scores of distances must be numbers or minus infinity")
     i = torch.arange(n, device=p.device)
     scores = within_range("the scores are", Q @ K.transpose(-2, -1) / math.sqrt(d))  # (..., n, n)
-    scores = scores + p[i[:, None] - i + n - 1]
-    weights = scores.softmax(dim=-1)
+    of_distance = p[i[:, None] - i + n - 1]  # (n, n)
+    blind = (of_distance == -math.inf).all(-1, keepdim=True)  # (n, 1)
+    scores = (scores + of_distance).masked_fill(blind, 0.0)
+    within_range("the scores are", scores.amax(-1))
+    weights = scores.softmax(dim=-1).masked_fill(blind, 0.0)
     return weights @ V, weights
 
 

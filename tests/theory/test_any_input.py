@@ -197,7 +197,7 @@ def max_pooling_error_bound(dtype, scale):
 
 
 def noisy_quadratic(dtype, scale):
-    h = torch.tensor([min(max(scale, 1e-100), 1e100)], dtype=dtype)
+    h = torch.tensor([scale], dtype=dtype)
     loss = NoisyQuadratic(h, [1.0], [1.0]).loss(2, 0.5 / h.item(), 4)
     return loss.to(dtype), mpf(h.item()) / 2 * (mpf(1) / 16 + mpf(5) / 64 / mpf(h.item()) ** 2)
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from mpmath import mp, mpf
 
 from a3.theory.noisy_quadratic import NoisyQuadratic
 
@@ -12,6 +13,7 @@ seeds = st.integers(0, 2**32 - 1)
 batches = st.sampled_from([1.0, 32.0, math.inf]) | st.floats(1e-2, 1e4)
 numbers_of_steps = st.sampled_from([0, 1, 2]) | st.integers(0, 200)
 few = settings(max_examples=30)
+mp.dps = 60
 
 
 def tensor(values):
@@ -153,6 +155,64 @@ def test_where_moments_overflow_nothing_stays_nothing():
         10_000, 3.0, 1.0
     )
     assert mean.tolist() == [math.inf, 0, 0] and variance.tolist() == [0, math.inf, 0]
+
+
+SCALES = [1e-300, 1e-170, 1.0, 1e160, 1e300]
+
+
+@pytest.mark.parametrize("h", SCALES)
+@pytest.mark.parametrize("x", [0.25, 1.5, 2.0, 3.0, 1e100, 1e170, 1e250])
+def test_moments_and_losses_are_true_at_any_scale_or_infinite(h, x):
+    eta = x / h
+    if not 0 < eta < math.inf:
+        return
+    for noise, start, B, T in product(SCALES, SCALES, (1.0, 1e100, math.inf), (0, 1, 2, 3, 50)):
+        problem = NoisyQuadratic([h], [noise], [start])
+        step, c = eta * mpf(h), mpf(noise) / mpf(B) if B < math.inf else mpf(0)
+        shrink = (1 - step) ** 2
+        total = T if shrink == 1 else (1 - shrink**T) / (1 - shrink)
+        moments = shrink**T * mpf(start), mpf(eta) ** 2 * c * total
+        got = (*problem.second_moment(T, eta, B), problem.loss(T, eta, B))
+        for value, true in zip(got, (*moments, mpf(h) * sum(moments) / 2), strict=True):
+            assert float(value) == pytest.approx(float(true), rel=1e-11, abs=1e-320), (T, B)
+
+
+@pytest.mark.parametrize("h", [1e-300, 1e160, 1e300])
+def test_optima_and_steady_losses_follow_the_units_of_the_curvature(h):
+    one = NoisyQuadratic([1.0, 0.1], [2.0, 1.0], [1.0, 3.0])
+    problem = NoisyQuadratic(one.curvature * h, one.noise * h, one.start / h)  # the same losses
+    rate, loss = one.best_learning_rate(7, 4.0)
+    of_problem = problem.best_learning_rate(7, 4.0)
+    assert [v.item() for v in of_problem] == pytest.approx([rate.item() / h, loss.item()], rel=1e-6)
+    steady = one.steady_loss(0.5, 4.0).item()
+    assert problem.steady_loss(0.5 / h, 4.0).item() == pytest.approx(steady)
+    assert problem.fewest_steps(0.2, 40.0)[0] == one.fewest_steps(0.2, 40.0)[0]
+    newton = problem.preconditioned(1)
+    assert newton.curvature.tolist() == [1, 1]
+    torch.testing.assert_close(newton.start, problem.start * problem.curvature)
+
+
+@pytest.mark.parametrize("h", [1e-200, 1.0, 1e200])
+@pytest.mark.parametrize("T", [1, 5, 2_000])
+def test_the_slope_by_the_learning_rate_is_true_at_any_scale(h, T):
+    problem = NoisyQuadratic([h, 0.1 * h], [h, 2 * h], [1 / h, 3 / h])
+    eta = tensor(0.3 / h).requires_grad_()
+    (slope,) = torch.autograd.grad(problem.loss(T, eta, 10.0), eta)
+    with torch.no_grad():
+        above, below = (problem.loss(T, eta * (1 + e), 10.0) for e in (1e-6, -1e-6))
+    assert (slope * eta).item() == pytest.approx((above - below).item() / 2e-6, rel=1e-6)
+
+
+def test_what_is_beyond_the_range_of_floats_is_refused():
+    steep = NoisyQuadratic([1e200], [1.0], [1e200])
+    with pytest.raises(ValueError, match="before the first step is beyond the range"):
+        steep.fewest_steps(1.0, 1.0)
+    with pytest.raises(ValueError, match="noise must be finite"):
+        NoisyQuadratic([1e-200], [1.0], [1.0]).preconditioned(2)
+    with pytest.raises(ValueError, match="largest stable learning rate is beyond the range"):
+        NoisyQuadratic([1e-310], [1.0], [1.0]).best_learning_rate(1, 1.0)
+    with pytest.raises(ValueError, match="the weights are beyond the range of torch.float64"):
+        steep.simulate(9, 1.0, 1.0, trajectories=2, generator=torch.Generator().manual_seed(0))
 
 
 def test_a_fixed_problem_agrees_with_simulation_within_its_error():

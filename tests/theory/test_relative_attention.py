@@ -17,6 +17,7 @@ from a3.theory.relative_attention import (
     relative_attention,
     relative_attention_layer,
 )
+from a3.translation.attention import scaled_dot_attention
 
 seeds = st.integers(0, 2**32 - 1)
 widths = st.integers(0, 3)  # k, of a window of 2 k + 1
@@ -118,8 +119,32 @@ def test_a_single_distance_shifts_the_sequence_to_the_right(case, seed):
         if 0 <= i - distance < n:
             assert output[i] == x[i - distance]
             assert weights[i, i - distance] == 1
-        else:
-            assert output[i].isnan()
+        else:  # hidden from every place
+            assert output[i] == 0 and (weights[i] == 0).all()
+
+
+def test_a_query_from_which_all_is_hidden_has_weights_0_and_gives_no_gradient():
+    parts = [normal(4, 3, seed=seed).requires_grad_() for seed in range(3)]
+    p = distance_scores({1: 0.5, 2: 0.0}, 4).requires_grad_()
+    output, weights = relative_attention(*parts, p)
+    assert (output[0] == 0).all() and (weights[0] == 0).all()
+    assert torch.allclose(weights[1:].sum(-1), torch.ones(3).double())
+    gradients = torch.autograd.grad(output.sum() + weights.square().sum(), [*parts, p])
+    assert all(gradient.isfinite().all() for gradient in gradients)
+    (of_blind,) = torch.autograd.grad(relative_attention(*parts, p)[0][0].sum(), parts[0])
+    assert (of_blind == 0).all()
+    i = torch.arange(4)
+    theirs = scaled_dot_attention(*parts, p.detach()[i[:, None] - i + 3] > -math.inf)
+    flat = relative_attention(*parts, torch.where(p.detach() > -math.inf, 0.0, -math.inf))
+    for ours, other in zip(flat, theirs, strict=True):
+        torch.testing.assert_close(ours, other)
+
+
+def test_scores_that_overflow_are_refused():
+    x = torch.tensor([200.0, 200.0]).half()
+    for p in ([0.0, 60_000, 0.0], [-60_000.0] * 3):
+        with pytest.raises(ValueError, match="the scores are beyond the range of torch.float16"):
+            relative_attention_layer(x, math.copysign(1, p[1]), 1.0, 1.0, tensor(p))
 
 
 def test_distance_plus_one_is_the_neighbour_on_the_left():
@@ -175,8 +200,8 @@ def test_at_the_edges_the_kernel_is_scaled_to_its_own_sum_again(kernel, more, se
             total = math.fsum(w * x[j].item() for j, w in seen.items())
             expected = s * total / math.fsum(seen.values())
             assert output[i].item() == pytest.approx(expected, rel=1e-10, abs=1e-10)
-        else:
-            assert output[i].isnan()
+        else:  # hidden from every place
+            assert output[i] == 0
 
 
 @given(kernels, lengths, st.sampled_from([0.0, 1.0]) | st.floats(0, 30), st.data())

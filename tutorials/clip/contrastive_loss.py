@@ -223,8 +223,8 @@ for step in range(100):
 #    :label: contrastive-one-pair-answer
 #    :class: dropdown
 #
-# With :math:`\sigma(u) = 1 / (1 + e^{-u})`, the first image's :math:`P_{11}` is
-# :math:`\sigma(\tau (s_{11} - s_{12}))`. So each of the four picks costs
+# With :math:`\phi(u) = 1 / (1 + e^{-u})`, the first image's :math:`P_{11}` is
+# :math:`\phi(\tau (s_{11} - s_{12}))`. So each of the four picks costs
 # :math:`\ln (1 + e^{-\tau \Delta})` for its own margin :math:`\Delta`. If all four are equal, the
 # loss is a function of :math:`\tau \Delta`. In the mean of four picks one that is wrong by little
 # costs little: below, the second image picks the wrong caption, and the loss is still well below

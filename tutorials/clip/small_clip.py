@@ -157,13 +157,14 @@ print(*captions, *CREDITS.values(), sep="\n")
 # **The loss.** A step takes :math:`n` things, two captions and two images of each: both artists'
 # drawings, or two random copies where one of the hands is held out. All four of a thing belong
 # together, whatever they are. So each of the :math:`4n` features :math:`z_i` picks the other three
-# of its thing, :math:`P_i`, among all others, by softmax over similarities :math:`s_{ij}` times the
-# scale :math:`\tau` of :doc:`the page on the loss <contrastive_loss>` :cite:p:`khosla2020`:
+# of its thing, :math:`\mathcal{P}_i`, among all others, by softmax over similarities
+# :math:`s_{ij}` times the scale :math:`\tau` of :doc:`the page on the loss <contrastive_loss>`
+# :cite:p:`khosla2020`:
 #
 # .. math::
 #    :label: small-clip-loss
 #
-#    L = -\frac{1}{4n} \sum_{i=1}^{4n} \frac13 \sum_{p \in P_i}
+#    L = -\frac{1}{4n} \sum_{i=1}^{4n} \frac13 \sum_{p \in \mathcal{P}_i}
 #    \ln \frac{e^{\tau s_{ip}}}{\sum_{j \ne i} e^{\tau s_{ij}}} .
 #
 # CLIP's loss has only images picking captions and captions picking images. Features that tell

@@ -245,8 +245,8 @@ assert best.min() * 0.8 < tau < best.max() * 1.25
 #    :label: temperature-simplex-answer
 #    :class: dropdown
 #
-# By convexity of :math:`e^t` in the row and of :math:`\phi(t) = \ln(1 + (n-1) e^t)` over the
-# rows, :math:`L \ge \phi(\tau(b - a))`, where :math:`a` is the mean of the :math:`s_{ii}` and
+# By convexity of :math:`e^t` in the row and of :math:`\psi(t) = \ln(1 + (n-1) e^t)` over the
+# rows, :math:`L \ge \psi(\tau(b - a))`, where :math:`a` is the mean of the :math:`s_{ii}` and
 # :math:`b` of all others. With means :math:`\bar x, \bar y` of the unit vectors,
 # :math:`(n-1)(a - b) = \sum_i (\hat x_i - \bar x)^\top (\hat y_i - \bar y) \le n`, by Cauchy and
 # Schwarz. Equality needs :math:`\hat x_i = \hat y_i`, mean zero and equal angles: the corners of a
