@@ -12,6 +12,8 @@ SUBJECTS = (
     "exponent a of the best size",
     "passes over the same text",
     "a student's published run",
+    "Hoffmann's law of the loss",
+    "Besiroglu's law of the loss",
 )
 
 
