@@ -19,7 +19,7 @@ from a3.scaling import compute_optimal, find_optimal_params, fit_isoflop
 
 E, A, ALPHA, G, BETA = elsewhere("Hoffmann's law of the loss")["value"]
 LAWS = {"Hoffmann": (ALPHA, BETA), "steep": (0.8, 0.4)}
-LAWS["Besiroglu"] = *elsewhere("Besiroglu's law of the loss")["value"][["alpha", "beta"]],
+LAWS["Besiroglu"] = (*elsewhere("Besiroglu's law of the loss")["value"][["alpha", "beta"]],)
 a = BETA / (ALPHA + BETA)
 
 
