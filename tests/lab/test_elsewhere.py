@@ -14,6 +14,7 @@ SUBJECTS = (
     "a student's published run",
     "Hoffmann's law of the loss",
     "Besiroglu's law of the loss",
+    "the course's training sentences",
 )
 
 
