@@ -17,6 +17,7 @@ SUBJECTS = (
     "Besiroglu's law of the loss",
     "parameters of large models",
     "training tokens of large models",
+    "the course's training sentences",
 )
 
 

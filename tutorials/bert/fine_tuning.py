@@ -17,7 +17,7 @@ import torch
 from sklearn.metrics import confusion_matrix, f1_score
 
 from a3.bert.classifier import load_classifier
-from a3.bert.fine_tuning import FineTuning, decay_groups
+from a3.bert.fine_tuning import FineTuning
 from a3.bert.pretrained import pretrained_weights
 from a3.bert.scores import scores
 from a3.bert.verbal_arithmetic import LABELS, splits
@@ -104,8 +104,8 @@ print(f"{len(rates(recipe))} steps; {np.mean(norms > 1):.0%} of the gradients we
 
 # %%
 # **Who decays?** Not biases, and not the scales of layer norms. The course's starter sorts the
-# parameters into two groups accordingly, and then hands all of them to the optimizer in one.
-# :func:`a3.bert.fine_tuning.decay_groups` makes two that are passed. What did the slip cost?
+# parameters into two groups, and then hands them to the optimizer as one.
+# :func:`a3.bert.fine_tuning.decay_groups` makes two that are passed.
 #
 # **The result**, on the 192 validation sentences of each seed. The loss to compare with is the
 # entropy of the training labels: that of a model which knows how frequent they are.
@@ -130,15 +130,17 @@ each.groupby("recipe", as_index=False, sort=False).median().style.hide().format(
 
 # %%
 # By the handouts' recipe the model answers *positive* to every sentence, with every seed. Nearly
-# three quarters look like a start, and are what a constant gets. Macro-F1 shows it.
+# three quarters are right, which is what a constant gets. Macro-F1 shows it.
 
 confusion = {
     arm: sum(run.scores(splits(run.seed)[1]).confusion for run in runs[arm]) for arm in runs
 }
 by_handouts = each[each["recipe"] == "full, handouts"]
 if of_minilm:
-    assert np.allclose(by_handouts["accuracy"], by_handouts["majority"])
-    assert confusion["full, handouts"][:, :2].sum() == 0  # nothing else is answered
+    assert by_handouts["majority"].between(0.7, 0.75).all()
+    for run, of_run in zip(runs["full, handouts"], by_handouts["majority"], strict=True):
+        assert np.allclose(run.progress.valid_accuracy, of_run)  # after each epoch
+        assert (run.logits.argmax(dim=1) == 2).all()  # of all 800
     assert (abs(by_handouts["training loss"] / by_handouts["entropy"] - 1) < 0.15).all()
     assert (by_handouts["macro-F1"] < 1 / 3).all()
 
@@ -156,10 +158,10 @@ assert not of_minilm or reach["full, handouts"] < size / 10 < 2 * reach["full"]
 
 # %%
 # In a wider layer more of such changes add up (:doc:`/tutorials/nmt/wide_steps`), and MathBERT is
-# twice as wide and deep. A published run of it by this recipe is in the last line printed below.
+# twice as wide and deep. The line printed below has a published run of it by this recipe.
 #
-# **A recipe that works here.** We raised rate and epochs on a split of its own, seed 100, and
-# then left them. Five other seeds give the lower row of the table, and these answers:
+# **A recipe that works here.** We raised rate and epochs on a split of its own, seed 100. Five
+# other seeds give the lower row of the table, and these answers:
 
 best = each[each["recipe"] == "full"]
 recall = np.diag(confusion["full"]) / confusion["full"].sum(axis=1)
@@ -170,21 +172,20 @@ if full:
     assert accuracy >= published and 100 not in seeds
     assert best["accuracy"].min() > best["majority"].max() + 0.1
     assert best["training loss"].max() < by_handouts["training loss"].min() / 2
+assert not of_minilm or (recall[[0, 2]].min() > 0.94 and recall[1] < 0.2)
+assert not of_minilm or best["accuracy"].min() > 0.9
 answers = dict(zip([f"answered {name}" for name in LABELS], confusion["full"].T, strict=True))
 pd.DataFrame(
     {"label": LABELS, "recall": recall, "of": confusion["full"].sum(axis=1), **answers}
 ).style.hide().format({"recall": "{:.2f}"})
 
 # %%
-# So it knows which of two number words is larger, in well over nine of ten sentences, and not
-# *zero*. One label in 38 hardly counts in the loss, and less in the accuracy.
+# So it knows which of two number words is larger, in well over nine of ten sentences, and finds
+# fewer than one *zero* in five. So rare a label hardly counts in the loss or the accuracy.
 #
 # And the second baseline? A linear model of which word stands where also passes nine in ten on
 # these very sentences (:doc:`/language_models`). :doc:`fair_recipe` asks who is ahead.
-
-assert not of_minilm or (recall[[0, 2]].min() > 0.9 and recall[1] < 0.25)
-
-# %%
+#
 # .. solution-end::
 #
 # .. admonition:: Where this differs
@@ -192,8 +193,7 @@ assert not of_minilm or (recall[[0, 2]].min() > 0.9 and recall[1] < 0.25)
 #
 #    *From the handouts:* the decay groups are passed, and there is a second recipe. *From the
 #    paper:* it trains for 3 or 4 epochs with rates up to 5e-5 :cite:p:`devlin2019`, on larger
-#    tasks. That small sets need many more steps is known :cite:p:`mosbach2021`. *From common
-#    practice:* no early stopping; the last epoch counts.
+#    tasks. That small sets need many more steps is known :cite:p:`mosbach2021`.
 #
 # Summary
 # -------
@@ -218,11 +218,9 @@ assert not of_minilm or (recall[[0, 2]].min() > 0.9 and recall[1] < 0.25)
 #
 # By :math:`1 - \prod_t (1 - \eta_t \lambda)`: next to nothing.
 
-groups = decay_groups(model, recipe.weight_decay)
-numbers = [sum(p.numel() for p in group["params"]) for group in groups]
 shrinks = 1 - np.prod(1 - rates(recipe) * recipe.weight_decay)
 assert shrinks < 1e-4
-print(f"{numbers[0]:,} numbers decay, {numbers[1]:,} do not: these shrink by {shrinks:.0e}")
+print(f"a bias shrinks by {shrinks:.0e}")
 
 # %%
 # .. solution-end::
@@ -239,7 +237,7 @@ print(f"{numbers[0]:,} numbers decay, {numbers[1]:,} do not: these shrink by {sh
 #    :label: fine-tuning-rate-answer
 #    :class: dropdown
 #
-# By some sentences in a hundred. Every rate is far above the baseline.
+# Less than a tenth. Every rate is far above the baseline.
 
 validation = splits(100)[1]
 labels = torch.tensor([*validation["label"]])
@@ -250,7 +248,7 @@ reached = {
 }
 for rate, at in reached.items():
     print(f"rate {rate:.0e}: {at:.3f}")
-assert not of_minilm or min(reached.values()) > 0.85
+assert not of_minilm or (min(reached.values()) > 0.85 and np.ptp([*reached.values()]) < 0.1)
 
 # %%
 # .. solution-end::
@@ -267,7 +265,7 @@ assert not of_minilm or min(reached.values()) > 0.85
 #    :label: fine-tuning-border-answer
 #    :class: dropdown
 #
-# It finds many of them, for some accuracy. The border is about where it should be.
+# It then finds more than half of them, for some accuracy: many were near the border.
 
 
 def shifted(run, part, constant):
@@ -288,7 +286,7 @@ for when, of_test in zip(("as trained", "shifted"), tally, strict=True):
     accuracy = np.trace(of_test) / of_test.sum()
     print(f"{when:11} zeros found {of_test[1, 1]:2} of {of_test[1].sum()}, accuracy {accuracy:.3f}")
 if of_minilm:
-    assert tally[1][1, 1] > tally[0][1, 1] + tally[0][1].sum() / 5
+    assert tally[0][1, 1] < tally[0][1].sum() / 5 and tally[1][1, 1] > tally[1][1].sum() / 2
     assert 0 < np.trace(tally[0]) - np.trace(tally[1]) < 0.08 * tally[0].sum()
 
 # %%

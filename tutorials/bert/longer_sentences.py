@@ -72,7 +72,7 @@ figure, ax = figures.subplots(
     figsize=(7, 3.4),
     alt="""Accuracy on sentences of 3, 4 and 5 numbers. All models are above the
     share of the most frequent label. At 3 and 5 numbers the bag of words and the
-    count of signs are above the models; at 4 all are close.""",
+    count of signs are above the models; at 4 all lie close together.""",
 )
 styles = {"full": "o-", "frozen": "s--", "random": "^-.", "bag of words": "v:"}
 for i, (name, style) in enumerate(styles.items()):
@@ -108,8 +108,8 @@ ax.legend(ncols=3, loc="upper center")
 #    :class: dropdown
 #
 # **Swapping.** "a minus b" and "b minus a" have the same words and, unless they come to zero,
-# opposite labels. A model that does not see order answers both alike, so it is wrong on one. Sums
-# must *not* change. The table has all pairs of which neither sentence was trained on.
+# opposite labels. A model that does not see order answers both alike, so it is wrong on one or on
+# both. Sums must *not* change. The table has all pairs of which neither sentence was trained on.
 
 data = verbal_arithmetic()
 minus, a, b = np.unravel_index(data.index, (2, 20, 20))
@@ -155,20 +155,22 @@ if ours:
 print(f"{longer['sentence'][0]}: {LABELS[true[0]]}")
 for name, each in answers.items():
     print(f"  {name:15}", ", ".join(LABELS[i] for i in each[:, 0]))
+rule, frequent = (by_length(name)[0] for name in ("counting signs", "always positive"))
+assert (rule > frequent).all()
 if ours:
-    mean = {name: by_length(name).mean(axis=0) for name in answers}
-    over_signs = {name: each - mean["counting signs"] for name, each in mean.items()}
     for name in models:
-        assert (mean[name] > mean["always positive"]).all()
-        assert (over_signs[name] < [0, 0.04, 0]).all()
-    assert (abs(over_signs["bag of words"]) < [0.02, 0.08, 0.02]).all()
+        mean, reach = interval(by_length(name))
+        assert (mean - reach > frequent).all()
+        assert (mean + reach < rule)[[0, 2]].all() and abs(mean - rule)[1] < 0.05
+    assert (abs(by_length("bag of words") - rule) < [0.02, 0.08, 0.02]).all()
     assert (answers["frozen"][:, 0] == 0).all() and (answers["full"][:, 0] != 0).all()
 
 # %%
-# The models beat the most frequent label, which alone would look like some success. They do not
-# beat the rule, which is easily learned: the bag of words, right on no swapped pair, is as good on
-# three and on five. A single sentence is a poor witness: on this one the
-# frozen encoder is right with every seed and the fine-tuned one with none.
+# The models beat the most frequent label, which alone would look like some success. They fall
+# behind the rule at three and at five numbers, and at four their mean is within a twentieth of it.
+# The rule is easily learned: the bag of words, right on no swapped pair, is as good on three and on
+# five. A single sentence is a poor witness: on this one the frozen encoder is right with every seed
+# and the fine-tuned one with none.
 #
 # .. solution-end::
 #
@@ -185,8 +187,7 @@ if ours:
 #
 # The pretrained models tell "a minus b" from "b minus a". On longer sentences they beat the most
 # frequent label and not a count of signs. The last exercise shows what they did learn: among
-# sentences of the same signs they rank positive above negative. The order carries over, and the
-# threshold does not.
+# sentences of the same signs they mostly rank positive above negative.
 #
 # Exercises
 # ---------
@@ -261,9 +262,9 @@ pd.DataFrame(rows).style.hide().format(precision=2)
 #    :label: longer-signs-answer
 #    :class: dropdown
 #
-# It does, best after full fine-tuning, whose accuracy was no better than that of others. So it did
-# learn something that holds for more numbers. What it lacks is where "positive" begins: no
-# sentence of two numbers can teach what a second "minus" is worth.
+# For both pretrained models it does, mostly, and best after full fine-tuning, whose accuracy fell
+# behind the rule all the same. So it did learn something that holds for more numbers. It may lack
+# where "positive" begins: no sentence of two numbers can teach what a second "minus" is worth.
 
 strata = [(3, 1), (4, 2), (5, 2), (5, 3)]  # numbers, and how many are taken away
 g = {
@@ -273,17 +274,17 @@ g = {
     for name in models
 }
 table = pd.DataFrame(strata, columns=["numbers", "taken away"])
+areas = {}
 for name in models:
-    areas = []
-    for n, k in strata:
+    areas[name] = np.empty((len(seeds), len(strata)))
+    for i, (n, k) in enumerate(strata):
         same = (numbers == n) & (taken == k) & (true != 1)
-        areas.append([roc_auc_score(true[same] == 2, each[same]) for each in g[name]])
-        assert (
-            not ours
-            or min(areas[-1]) > {"full": 0.7, "frozen": 0.55, "random": 0}[name]
-        )
-    table[name] = [cell(*interval(each)) for each in areas]
-assert not ours or (table["full"] > table["frozen"]).all()  # as text, of two digits
+        areas[name][:, i] = [roc_auc_score(true[same] == 2, each[same]) for each in g[name]]
+    table[name] = [cell(*interval(each)) for each in areas[name].T]
+if ours:
+    assert areas["full"].min() > 0.7 and areas["frozen"].min() > 0.6
+    others = np.vstack([areas["frozen"], areas["random"]])
+    assert (areas["full"].min(axis=0) > others.max(axis=0)).all()  # in every seed
 table.style.hide()
 
 # %%

@@ -127,6 +127,7 @@ shown.format("{:.0%}", subset=models)
 
 never = table[(table[models] == 1).all(axis=1)]
 assert not ours or (len(never) > 3 and (never["label"] == 1).mean() > 2 / 3)
+assert not ours or distance[never.index].max() <= 5
 print(", ".join(never["sentence"]))
 
 # %%
@@ -144,8 +145,8 @@ def by_distance(name):  # (S, bins)
 figure, ax = figures.subplots(
     figsize=(7, 3.2),
     alt="""Accuracy on new sentences with minus against the distance of the two
-    numbers: near zero where they are equal, about a half at 1, nearly 1 from 6 on.
-    Full fine-tuning is highest, random weights are lowest.""",
+    numbers: near zero where they are equal, about a half at 1; for both pretrained
+    models nearly 1 from 6 on. Between these full fine-tuning is highest.""",
 )
 for i, (name, style) in enumerate(zip(models, ("o-", "s--", "^-."), strict=True)):
     x = np.arange(len(edges)) + 0.08 * (i - 1)
@@ -157,8 +158,10 @@ ax.set_xticks(range(len(edges)), ["0", "1", "2", "3", "4–5", "6–9", "10–19
 ax.legend(loc="lower right")
 if ours:
     for name in ("full", "frozen"):
-        zero, one, two, *_, far = by_distance(name).mean(axis=0)
-        assert zero < 0.2 and zero < one < two < far and far > 0.95
+        zero, one, two, *_, far, farthest = by_distance(name).mean(axis=0)
+        assert zero < 0.2 < 0.4 < one < 0.75 and one < two < far and min(far, farthest) > 0.95
+    others = np.vstack([by_distance(name).mean(axis=0) for name in models[1:]])
+    assert (by_distance("full").mean(axis=0) > others)[:, 1:5].all()
 
 # %%
 # **Why.** The models seem to hold a blurred number line. Let :math:`g = z_2 - z_0` be the
@@ -199,15 +202,14 @@ assert not ours or min(sharpness["full"]) > max(sharpness["frozen"])
 #
 #    *From the handouts:* a reader tries sentences one at a time, on one run of MathBERT and of
 #    BERTweet :cite:p:`shen2021,nguyen2020`. We ask for all 800 in several runs, and count what was
-#    not trained on. *From common practice:* errors are often shown as examples. Here these gave the
-#    idea, and counts decide.
+#    not trained on. *From common practice:* errors are often shown as examples, and not counted.
 #
 # Summary
 # -------
 #
 # On sums there is nearly nothing to get wrong. On differences the errors lie along :math:`a = b`,
-# where a blurred number line, :eq:`number-line`, mixes up neighbours. Full fine-tuning blurs it
-# least. No model finds one in five of the new zeros. :doc:`longer_sentences` has more numbers.
+# where a blurred number line, :eq:`number-line`, mixes up neighbours. Frozen features blur it more.
+# No model finds one in five of the new zeros. :doc:`longer_sentences` has more numbers.
 #
 # Exercises
 # ---------
@@ -274,7 +276,7 @@ for name in models:
 #    :class: dropdown
 #
 # Right is :math:`g \gt 0` at :math:`a - b = d` and :math:`g \lt 0` at :math:`-d`. So the
-# prediction is the mean of :math:`\Phi((\beta d \pm \gamma) / \sigma)`. It is off by less than 0.2.
+# prediction is the mean of :math:`\Phi((\beta d \pm \gamma) / \sigma)`, off by less than 0.15.
 
 for name in models[:2]:
     for d in (1, 2, 4):
@@ -284,10 +286,8 @@ for name in models[:2]:
             sides = np.array([beta * d + gamma, beta * d - gamma])
             predicted.append(stats.norm.cdf(sides / sigma).mean())
         measured = accuracy(name, minus & (distance == d))
-        print(
-            f"{name} at {d}: {np.mean(predicted):.2f}, was {cell(*interval(measured))}"
-        )
-        assert not ours or abs(np.mean(predicted) - np.mean(measured)) < 0.2
+        print(f"{name} at {d}: {np.mean(predicted):.2f}, was {cell(*interval(measured))}")
+        assert not ours or abs(np.mean(predicted) - np.mean(measured)) < 0.15
 
 # %%
 # .. solution-end::

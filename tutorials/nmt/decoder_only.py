@@ -15,7 +15,6 @@ from timeit import timeit
 
 import numpy as np
 import torch
-from torch.autograd.functional import jacobian
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -61,7 +60,7 @@ ax.yaxis.set_major_formatter("{x:.0f}")
 ax.set(xlabel="tokens read (log scale)", ylabel="read again / kept (log scale)")
 ax.legend()
 assert in_operations == lengths  # exactly
-assert 2 < np.median(in_time[-1]) < lengths[-1] / 2
+assert 1.5 < np.median(in_time[-1]) < lengths[-1] / 2
 
 # %%
 # The question
@@ -141,17 +140,22 @@ for name, gradient in (("logits", of_logits), ("embedding", of_embeddings)):
     print(f"{name:9}", *(f"{size:4.2f}" for size in gradient[0].norm(dim=1)))
 
 # %%
-# **Does anything leak?** As for :doc:`a single layer <causal>`, the derivative of every logit by
-# every input decides. It is zero exactly above the diagonal. So no place sees what it must name,
-# and none sees padding, which comes last: a batch has the loss of its sequences one by one.
+# **Does anything leak?** As for :doc:`a single layer <causal>`, we change each input and see which
+# logits move: those at its place and later, and without the mask all. So no place sees what it must
+# name, and none sees padding, which comes last: a batch has the loss of its sequences one by one.
 
 
-def depends(looks):  # whether logits at each place depend on each input, (s, s)
-    J = jacobian(lambda x: logits_of(x, looks), embedded)  # (1, s, V, 1, s, H)
-    return (J != 0).any(dim=5).any(dim=2)[0, :, 0]
+def depends(looks):  # whether logits at each place move with each input, (s, s)
+    moved = torch.zeros(s, s, dtype=torch.bool)
+    for i in range(s):
+        x = embedded.repeat(21, 1, 1)  # the first stays as it was
+        x[1:, i] += 10 * torch.randn(20, 32, dtype=x.dtype)
+        logits = logits_of(x, looks)
+        moved[:, i] = ((logits[1:] - logits[0]).abs() > 1e-9).any(dim=2).any(dim=0)
+    return moved
 
 
-assert torch.equal(depends(causal), causal)
+assert torch.equal(depends(causal), causal) and depends(causal | True).all()
 prompts = Prompts(WordPairs(large_words()[:64]))
 alone = sum(model.loss(prompts[i])[0] for i in torch.arange(64).split(1))
 off = abs(model.loss(prompts[torch.arange(64)])[0] - alone).item()
@@ -185,25 +189,21 @@ words = ["quick", "string", "team", "well-known", "apple", "my", "writing"]
 data = Prompts(WordPairs(words))
 settings = Hyperparameters(epochs=100, learning_rate=1e-2)
 train(model, data, data, settings, device="cpu", progress=False)
-written = complete(model, words)
-assert written == list(map(read_again, words)) == list(map(pig_latin, words))
-print(", ".join(written))
+assert complete(model, words) == list(map(read_again, words)) == list(map(pig_latin, words))
 
 # %%
 # **What it saves.** A step that reads the :math:`T`-th token has one query in each layer, where a
 # pass over all :math:`T` has :math:`T`. So the pass takes exactly :math:`T` times the operations;
-# :doc:`the next page <counting>` counts them for whole words. These are the numbers of the figure.
+# :doc:`the next page <counting>` counts them for whole words. Here are the ratios of the times.
 
 for T, of_time in zip(lengths, in_time, strict=True):
-    print(
-        f"{T:3} tokens: {T:3} times the operations, {np.median(of_time):.1f} times "
-        f"the time ({of_time.min():.1f} to {of_time.max():.1f})"
-    )
+    print(f"{T:3} tokens: {np.median(of_time):.1f} ({of_time.min():.1f} to {of_time.max():.1f})")
+    assert np.median(of_time) < T
 
 # %%
 # Time falls less than operations. The usual reason is memory: a step fetches all keys, values and
 # weights to do little with each :cite:p:`pope2022`. We did not separate it from the fixed cost of
-# a call. Where a cache stops being right: without the causal mask a new token changes every key.
+# a call. Without the causal mask a new token would change all keys above the first layer.
 #
 # .. admonition:: Where this differs
 #    :class: differs
@@ -240,8 +240,7 @@ for front in (0, 3):
     logits = model(padded)[0][0, front + S : front + s]
     loss = F.cross_entropy(logits, team.targets, reduction="sum")
     moved = abs(loss - model.loss(team)[0]).item()
-    assert (moved < 1e-9) == (front == 0)
-    print(f"{front} in front: the loss changes by {moved:.1e} nats")
+    assert moved < 1e-9 if front == 0 else moved > 1
 
 # %%
 # .. solution-end::
@@ -289,7 +288,6 @@ assert torch.equal(depends(prefix), prefix)
 alone = logits_of(embedded[:, : S + 1], prefix[: S + 1, : S + 1])
 within = logits_of(embedded, prefix)[:, : S + 1]
 assert torch.allclose(alone, within, atol=1e-9)
-print(f"what follows moves it by {(alone - within).abs().max().item():.0e}")
 
 # %%
 # .. solution-end::

@@ -3,7 +3,7 @@ Five points and a forecast
 ==========================
 
 After this page you can put a line through the best sizes of a few budgets, read off the best size
-for a budget a thousand times larger, and say what the interval of such a forecast holds and what
+for a budget hundreds of times larger, and say what the interval of such a forecast holds and what
 it leaves out.
 
 The figure shows one set of runs, six widths and five seeds, and three ways to extend it to
@@ -67,8 +67,8 @@ N["envelope"] = np.exp(over_seeds(envelope @ [np.log(C), np.ones_like(C)]))
 figure, ax = figures.subplots(
     figsize=(7, 3.8),
     alt="""Best number of parameters against compute by three methods, log scales.
-    They are close where the runs are. Far beyond, the parabolas' line is more than
-    twice the fitted law's and outside its band; the envelope's holds both.""",
+    They are within a factor of two where the runs are. Far beyond, the parabolas' line
+    is more than twice the fitted law's and outside its band; the envelope's holds both.""",
 )
 ax.axvspan(budgets[0], budgets[-1], color="#888888", alpha=0.2, lw=0)
 for (name, (best, low, high)), style in zip(N.items(), ("-", "--", ":"), strict=True):
@@ -127,15 +127,13 @@ far = compute_optimal(parabolas, FAR)
 low, high = far.intervals["params"]
 print(f"N* = {parabolas.k:.2g} C^{parabolas.a:.2f}")
 print(f"at 1e15 FLOPs {far.params:.1e} [{low:.1e}, {high:.1e}] parameters")
-print(f"{far.extrapolation:.1f} orders of magnitude beyond the data")
 print("weights of the points:", *(f"{each:.2f}" for each in w))
 assert abs(np.exp(w @ y) / far.params - 1) < 1e-9
 assert not full or (2.8 < far.extrapolation < 3 and min(-w[0], w[-1]) > 2)
 assert not full or (1e6 < far.params < 1e7 and high / low > 4)
 
 # %%
-# The forecast hangs on the two ends of the line, whose weights are beyond two. Errors there are not
-# averaged out but amplified.
+# The forecast hangs on the two ends of the line, whose weights are beyond two.
 #
 # **What the interval holds** is other seeds: another split of the words, other first weights and
 # another order of the batches. **What it leaves out** is the rest: the learning rate, its schedule
@@ -177,10 +175,12 @@ if full:
     assert highest / lowest > 2 * high / low  # the envelope promises less
     assert lowest < N_law < N_line < highest
     assert any("E vanishes" in str(each.message) for each in complaints)
+    lines = np.array([best for best, _, _ in N.values()])[:, budgets[-1] >= C]
+    assert (lines.max(axis=0) < 2 * lines.min(axis=0)).all()
     assert law.rms > 0.2 and residual.iloc[0] < -0.1 < 0.1 < residual.iloc[-1]
     kaplan, hoffmann = elsewhere("exponent a of the best size")["value"]
-    assert a["parabolas"][1] < hoffmann < kaplan - 0.03 < a["parabolas"][2] < kaplan
-    assert a["fitted law"][2] < hoffmann
+    assert a["parabolas"][1] < hoffmann and abs(a["parabolas"][2] - kaplan) < 0.1
+    assert a["fitted law"][2] < hoffmann < kaplan
     print(f"The answer: {N_line:.1e} parameters [{low:.1e}, {high:.1e}] by the parabolas")
     print(f"and {N_law:.1e} by the fitted law. Published exponents: {kaplan:.2f}, {hoffmann:.2f}")
 table.style.format(precision=3).format("{:.1e}", subset=names[3:])
@@ -197,7 +197,7 @@ table.style.format(precision=3).format("{:.1e}", subset=names[3:])
 # interval that seeds alone account for, and less than half of it by the fitted law. So far from the
 # data none of our runs can say which is right. Nor do they decide between the exponents of
 # :cite:t:`kaplan2020`, the larger, and :cite:t:`hoffmann2022`: the parabolas' interval holds the
-# one and ends just below the other, and the law finds both too high.
+# smaller and ends near the larger, and the law finds both too high.
 #
 # .. solution-end::
 #
@@ -254,14 +254,14 @@ for there in np.log([budgets[2], budgets[-1], 1e13, 1e14, FAR]):
 #    :label: extrapolation-seed-answer
 #    :class: dropdown
 #
-# No. Single seeds differ by more than a factor of ten, and the mean of the five logarithms has a
+# No. Single seeds differ by more than a factor of five, and the mean of the five logarithms has a
 # wider interval than the line. So pool the seeds before you look for the lowest point.
 
 single = np.array([forecast(own) for _, own in at.groupby("seed")])
 mean, low_mean, high_mean = np.exp(over_seeds(np.log(single)))
 print("parameters:", *(f"{each:.1e}" for each in single))
 print(f"mean of the logarithms: {mean:.1e} [{low_mean:.1e}, {high_mean:.1e}]")
-assert not full or (single.max() > 10 * single.min() and high_mean / low_mean > high / low)
+assert not full or (single.max() > 5 * single.min() and high_mean / low_mean > high / low)
 
 # %%
 # .. solution-end::
@@ -281,7 +281,7 @@ assert not full or (single.max() > 10 * single.min() and high_mean / low_mean > 
 #
 # Only the largest budget is paid for: the smaller ones are on the way. Seeds divide the error by
 # the square root of their number; a budget lengthens the line and brings its end nearer. Seeds are
-# slightly ahead, but they narrow only what the interval holds. A longer line has less far to go.
+# ahead by less than a third, but narrow only what the interval holds. A longer line has less to go.
 
 for k in (1, 2, 3):
     longer = np.append(x, x[-1] + np.log(2) * np.arange(1, k + 1))

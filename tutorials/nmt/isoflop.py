@@ -110,11 +110,11 @@ for C, at in runs.groupby("budget"):
     assert np.allclose(N, [optimum(at), of_fit], rtol=1e-9, atol=0)
     below, above = sizes.index[sizes.searchsorted(N) + [-1, 0]]
     print(f"{C / 1e12:.3g} TFLOPs: N* = {N:,.0f}, between widths {below} and {above}")
-assert not full or best["params"].iloc[-1] > 2 * best["params"][0]
+assert not full or (best["params"].is_monotonic_increasing and fit.intervals["a"][0] > 0.2)
 
 # %%
 # :func:`a3.scaling.fit_isoflop` does this for all budgets, and draws whole seeds anew for the
-# intervals. The best size grows with the budget.
+# intervals. The best size grows with the budget, beyond what the seeds explain.
 #
 # **Is it a parabola?** At one budget let :math:`\ell_{wi}` be the loss of seed :math:`i` of
 # :math:`S` at width :math:`w` of :math:`W`, :math:`\bar\ell_w` the mean over the seeds, and
@@ -170,7 +170,7 @@ print("one width less over interval:", *(f"{each:.1f}" for each in spread))
 depth = table["rise"] / table["scatter"]
 print("rise over scatter:", *(f"{each:.1f}" for each in depth), "p:", *table["p"].round(4))
 if full:
-    assert depth[0] < depth[1:].min()
+    assert depth[0] < min(1.5, depth[1:].min())
     assert (table["p"][:3] > 0.05).all() and table["p"][4] < 0.05
     assert over.iloc[1] and star < mean.min()  # width 32
     assert np.ptp(mean[1:]) < 0.5 * (mean.iloc[0] - mean[1:].max())
@@ -181,9 +181,9 @@ if full:
 # by itself, which is no proof of a parabola. And the first valley is shallow beside the scatter,
 # which makes its lowest point uncertain.
 #
-# **At the largest budget the parabola is wrong.** The narrowest width has gone flat, high above the
-# others, which are close together in comparison. To reach it, the parabola passes above every seed
-# of width 32 and then dips too low: the star promises a loss that no width has on average.
+# **At the largest budget the parabola is wrong.** The narrowest width lies high above the others,
+# which are close together in comparison. To reach it, the parabola passes above every seed of width
+# 32 and then dips too low: the star promises a loss that no width has on average.
 #
 # **The intervals know of seeds only.** Leaving out one of the six widths moves the last optimum
 # further than its interval is wide, and no seed tells of that. Read a star as the best size
@@ -221,12 +221,13 @@ if full:
 #    :label: isoflop-one-seed-answer
 #    :class: dropdown
 #
-# They can differ by tens of per cent. The handouts' sweep is one such row.
+# By more than a factor of two at the smallest budget, and by more than a tenth at every other. The
+# handouts' sweep is one such row.
 
 one_each = runs.groupby(["seed", "budget"])[["params", "loss"]]
 alone = one_each.apply(optimum).unstack().rename_axis("seed")
 apart = alone.max() / alone.min()
-assert not full or apart.max() > 1.2
+assert not full or (apart.iloc[0] > 2 and apart.min() > 1.1)
 alone.columns = [f"{C / 1e12:.3g} TFLOPs" for C in budgets]
 alone.reset_index().style.hide().format(precision=0, thousands=",")
 
@@ -276,7 +277,7 @@ assert not full or max(needed) > 10
 #    :class: dropdown
 #
 # That the optimum leans towards the sizes tried. At the largest budget the narrowest four give a
-# far smaller one than all six. The widest four may have none.
+# far smaller one than all six. At the smallest the widest four have none.
 
 parts = {"narrowest four": sizes[:4], "widest four": sizes[-4:], "all": sizes}
 found = pd.DataFrame(index=alone.columns)
@@ -284,7 +285,7 @@ for name, part in parts.items():
     some = runs[runs["params"].isin(part)]
     found[name] = [optimum(at) for _, at in some.groupby("budget")]
 four, _, six = found.iloc[-1]
-assert not full or four < 0.8 * six
+assert not full or (four < 0.8 * six and np.isnan(found["widest four"].iloc[0]))
 found.style.format("{:,.0f}", na_rep="none")
 
 # %%

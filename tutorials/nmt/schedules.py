@@ -50,9 +50,9 @@ def cosine(share):
 figure, (left, right) = figures.subplots(
     1, 2, figsize=(8.4, 3.4),
     alt="""Left: learning rate as a share of its start against compute. At width 16 it
-    falls to a quarter by 0.32 TFLOPs, at width 128 hardly; three cosines fall to a
-    tenth. Right: loss on the way over loss at an end, against width. Nearly all are
-    below one; at the largest budget width 16 is above, width 64 on both sides.""",
+    falls to a quarter by 0.32 TFLOPs, at width 128 by a few per cent; three cosines fall
+    to a tenth. Right: loss on the way over loss at an end, against width. Nearly all are
+    below one; at the largest budget width 16 is near one, width 64 on both sides.""",
 )  # fmt: skip
 share = np.linspace(0, 1, 500)
 for H, style in ((widths[0], "-"), (widths[-1], "--")):
@@ -107,16 +107,17 @@ table.index = [f"{C / 1e12:.3g} TFLOPs, seed {seed}" for C, seed in table.index]
 same = (on_the_way.idxmin(axis=1) == at_an_end.idxmin(axis=1)).sum()
 print(f"the same width leads in {same} of {len(ratio)} comparisons")
 if full:
-    last = center.loc[budgets[2]]
-    assert same >= 4 and (ratio.loc[budgets[0]] < 1).all(axis=None)
-    assert last[16] > 1 > last[[32, 128]].max()
-    assert np.divide(*sorted(ratio.loc[budgets[2], 64])) < 0.7
+    first, last = ratio.loc[budgets[0]], ratio.loc[budgets[2]]
+    assert same >= 4 and (first < 1).all(axis=None) and (last[[32, 128]] < 1).all(axis=None)
+    assert (last[16] > 1.2 * first[16]).all() and last[16].between(0.85, 1.2).all()
+    assert np.divide(*sorted(last[64])) < 0.7
 table.style.format("{:.2f}")
 
 # %%
 # At the smallest budget the planned end is the *worse* one, for every width and both seeds. At the
-# largest it is better at width 16, worse at 32 and 128, and the two seeds of width 64 are too far
-# apart to say. The order of the widths hardly minds: nearly always the same width leads.
+# largest it is still worse at 32 and 128. At width 16 it has caught up, and we cannot tell which is
+# better; the two seeds of width 64 are too far apart to say. In most comparisons the same width
+# leads.
 #
 # **What a schedule has spent.** After :math:`E` epochs with a factor :math:`\gamma` after each,
 # the mean of the rate, as a share of its start, is
@@ -134,14 +135,14 @@ shares = pd.concat(parts, axis="columns").rename("{:.3g} TFLOPs".format)
 less, loses = mean_rate[:3].to_numpy() < 0.55, center.to_numpy() < 1
 lost, of = loses[~less].sum(), (~less).sum()
 print(f"a cosine that spends less loses in {lost} of {of} cases")
-assert not full or (less.sum() == 1 and not loses[less].any())
-assert not full or lost > 0.7 * of
+assert not full or (less.sum() == 1 and less[2, 0] and lost >= of - 2)
+assert E.iloc[0, 0] > 20 * E.iloc[0, -1] or not full
 shares.style.format("{:.2g}").format("{:.0f}", subset=["epochs"])
 
 # %%
 # Of all runs compared, only width 16 at 0.32 TFLOPs has spent no more than its cosine on the way
-# there, and there the planned end wins. Everywhere else the cosine spends less, and nearly
-# everywhere it loses. For narrow models that is less of what they lack: :doc:`tuned one by one
+# there, and there the planned end has caught up. Everywhere else the cosine spends less, and nearly
+# everywhere it loses. It takes from narrow models what they lack: :doc:`tuned one by one
 # <tuned_widths>`, they learn faster still at four times this rate.
 #
 # .. solution-end::
@@ -178,16 +179,16 @@ columns = [f"peak rate {peak:g}" for peak in peaks]
 pd.DataFrame(model, [f"{T} steps" for T in lengths], columns).style.format("{:.2f}")
 
 # %%
-# The table divides the loss of a constant rate by that of a cosine, like the figure. At a low peak
-# the decaying end hurts, however long the run. At a high peak it hurts in short runs and helps in
-# long ones, where what is left is noise. Our runs are short, and their rate is low.
+# The table divides the loss of a constant rate by that of a cosine, like the figure. At the lower
+# two peaks the decaying end hurts at each of these lengths. At the highest it hurts in short runs
+# and helps in long ones, where what is left is noise. Ours are like short ones at a low peak.
 #
 # The handouts' points
 # --------------------
 #
 # The handouts' own runs start at a quarter of the rate used here, and go on to 1.28 TFLOPs, four
-# times as far. By then width 16 has next to no rate left, and its curve is flat for want of a rate,
-# not of size: from sixteen times the rate it is far lower with a quarter of the compute.
+# times as far. By then width 16 has next to no rate left, and its curve is nearly flat for want of
+# a rate, not of size: from sixteen times the rate it is far lower with a quarter of the compute.
 
 H, short, long = widths[0], budgets[2], budgets[-1]
 curve = loss(sweep("six widths"))[H]
@@ -209,9 +210,9 @@ assert not full or ((early / late).max() < 1.5 and raised.max() < late.min() / 3
 # -------
 #
 # A point on the way and the end of a run are two measurements. A decaying end removes noise, and
-# costs progress. In our short runs, at a rate that is low for most widths, it costs more than it
-# gives, and the leading width is nearly always the same. A decay that is counted in epochs ends at
-# another budget for each width, and stops the handouts' narrowest model before the last.
+# costs progress. In nearly all of our runs, at one rate for all widths, it costs more than it
+# gives, and the leading width is mostly the same. A decay that is counted in epochs ends at another
+# budget for each width, and all but stops the handouts' narrowest model before the last.
 #
 # Exercises
 # ---------

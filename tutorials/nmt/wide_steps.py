@@ -9,7 +9,7 @@ to another.
 Left, the sums of the absolute gradients of untrained decoder-only models against their width. They
 say how much a step does; dashed lines are theory. Right, what follows: the loss on one batch after
 a single step of Adam on that batch, against the learning rate. The best rate of the widest model is
-a small part of that of the narrowest. Lines are medians over five seeds, bands their range.
+less than a fifth of that of the narrowest. Lines are medians over five seeds, bands their range.
 """
 
 import numpy as np
@@ -108,7 +108,7 @@ right.legend(loc="upper left")
 # .. admonition:: Try it first
 #    :class: tip
 #
-#    Adam's first step moves every weight by the same amount, whatever its gradient. Count the
+#    Adam's first step moves every weight by the same amount, unless its gradient is zero. Count the
 #    weights of a layer, and ask how large the gradient of each one is.
 #
 # .. solution-start:: wide-steps-question
@@ -166,12 +166,13 @@ for i, (part, theory) in enumerate(PARTS.items()):
     slopes = power(sums[:, :, i])
     low, high = slopes.min(), slopes.max()
     print(f"{part:15} H^{theory:g}, here H^{low:.2f} to H^{high:.2f}")
-    assert abs(slopes.mean() - theory) < 0.3
-assert (sums[:, :, 0] > 0.5 * sums.sum(axis=2)).all()
+    assert abs(slopes.mean() - theory) < 0.25  # nearer to it than to the next one
+assert (sums[:, :, 0] > 2 / 3 * sums.sum(axis=2)).all()
+assert abs(power(sums.sum(axis=2)).mean() - 1.5) < 0.25
 
 # %%
-# Hidden weights have the most of the sum, and so rule the step. **For a step to do as much at every
-# width, the rate must fall nearly as** :math:`H^{-3/2}`.
+# Hidden weights have more than two thirds of the three sums, and so rule the step. **For a step to
+# do as much at every width, the rate must fall nearly as** :math:`H^{-3/2}`.
 #
 # **One step, measured.** To first order the loss falls without end as the rate rises. In truth it
 # turns where the layers change so much that their gradients no longer hold: see the figure. Here is
@@ -181,13 +182,12 @@ best = np.array([rates[after[H].argmin(axis=1)] for H in WIDTHS])
 fall = power(best.T)
 print("best rates:", *(f"{rate:.4f}" for rate in np.median(best, axis=1)))
 print(f"it goes as H^{fall.min():.2f} to H^{fall.max():.2f}, by seed")
-assert -1.5 < fall.mean() < -0.9 and best[0].min() > 3 * best[-1].max()
+assert -1.5 < fall.min() < fall.max() < -0.9 and best[0].min() > 5 * best[-1].max()
 
 # %%
 # **Whole runs** agree in direction: :doc:`tuned one by one <tuned_widths>`, the two widest models
 # want a lower rate than the three narrowest. They do not confirm the power, and cannot: three rates
-# are a coarse grid. And one step does not know that at equal compute a wide model takes far fewer,
-# which by itself asks for a higher rate, nor that Adam's later steps are not signs.
+# are a coarse grid, at equal compute a wide model takes fewer steps, and later ones are not signs.
 #
 # .. solution-end::
 #
@@ -203,7 +203,7 @@ assert -1.5 < fall.mean() < -0.9 and best[0].min() > 3 * best[-1].max()
 #
 # One step of Adam lowers the loss by :math:`\eta \lVert g \rVert_1`. That sum grows with the width,
 # as :math:`H^{3/2}` for hidden weights, so a rate that suits a narrow model is too high for a wide
-# one. The best rate of a single step falls a little less steeply; whole runs agree in direction.
+# one. The best rate of a single step falls less steeply; whole runs agree in direction.
 #
 # Exercises
 # ---------
@@ -245,7 +245,7 @@ assert max(abs(np.array([line, theory]) - np.log(found).mean())) < np.log(2)
 #    :label: wide-steps-cancel-answer
 #    :class: dropdown
 #
-# Nearly. The narrowest model keeps a little less, which adds a little to the measured powers.
+# Nearly. Between two thirds and nine tenths are left, and least of all at the narrowest width.
 
 prompts, rows = Prompts(WordPairs(small_words()[:16])), torch.arange(16)
 batches = [prompts[rows], *(prompts[rows[i : i + 1]] for i in rows)]
@@ -259,8 +259,8 @@ def kept(hidden, seed):
 
 shares = np.array([[kept(H, seed) for H in WIDTHS] for seed in range(2)])
 print("a batch keeps", *(f"{share:.0%}" for share in shares.mean(axis=0)))
-print(f"as a power: H^{power(shares).mean():.2f}")
-assert 0 < power(shares).mean() < 0.2
+assert 2 / 3 < shares.min() < shares.max() < 0.9
+assert 0 < power(shares).mean() < 0.1 and (shares.argmin(axis=1) == 0).all()
 
 # %%
 # .. solution-end::
@@ -287,7 +287,7 @@ shrunk = sums_of_parts(output=-0.5)
 for i, (part, theory) in enumerate(zip(PARTS, (1, 1, 0), strict=True)):
     slope = power(shrunk[:, :, i]).mean()
     print(f"{part:15} H^{slope:.2f}, theory H^{theory}")
-    assert abs(slope - theory) < 0.3
+    assert abs(slope - theory) < 0.25
 
 # %%
 # .. solution-end::
