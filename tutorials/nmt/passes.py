@@ -17,7 +17,7 @@ import pandas as pd
 from a3.lab import figures
 from a3.lab.elsewhere import elsewhere
 from a3.lab.environment import profile
-from a3.lab.intervals import interval, student
+from a3.lab.intervals import interval
 from a3.runs.scaling import sweep
 from a3.runs.translation import EXPERIMENTS, translators
 from a3.scaling import compute_optimal, fit_isoflop
@@ -122,21 +122,21 @@ lead = np.log(end[narrow] / end[wide])
 print(f"width {narrow} is ahead for {(lead < 0).sum()} of {len(lead)} seeds")
 if full:
     gap = table["100 passes, lowest"] / table["training words"]
-    assert lead.mean() + student(len(lead)) * lead.std() < 0  # the whole interval
+    assert (lead < 0).sum() > len(lead) / 2 and end[narrow].median() < end[wide].median()
     assert 6.5 < C / budgets[-1] < 7 and gap.min() > 10
     assert table["100 passes, lowest"].median() < table["width 64"].median()
 table.style.hide().format({"training words": "{:.4f}"}, precision=3)
 
 # %%
-# Where the sweep ends, the narrower model is ahead, by more than the seeds explain. The long runs
-# have nearly seven times the compute, and the median of their lowest losses is below that of the
-# narrower model. The loss of each on words that it has trained on is less than a tenth of that on
-# others.
+# Where the sweep ends, the narrower model is ahead for most seeds, and by the medians. The long
+# runs have nearly seven times the compute, and the median of their lowest losses is below that of
+# the narrower model. The loss of each on words that it has trained on is less than a tenth of that
+# on others.
 #
 # **How to change it.** To spend less: half the width, up to where the sweep ends. To spend as much:
 # leave it, as the lines say. Whether half the width would end lower still, no run here says. To end
 # lower: more words. Once the training words are known by heart, size and passes have little left to
-# learn from. On the large list the gap of the encoder--decoder was :doc:`less than a fifth
+# learn from. On the large list the gap of the encoder--decoder was :doc:`less than a third
 # <four_runs>` of that on the small one.
 #
 # **What repetition does to the answer.** The lines count every token as new. But :math:`D^*` soon
@@ -193,9 +193,9 @@ style.format("{:,.1f}", subset=["passes", "worth"])
 # Summary
 # -------
 #
-# By the two lines the decoder-only run is compute-optimal. Half the width is ahead of it wherever
-# the sweep can tell, up to a seventh of its compute. What it is short of is words, since it knows
-# its own by heart. The lines cannot see that.
+# By the two lines the decoder-only run is compute-optimal. By the medians half the width is ahead
+# of it wherever the sweep can tell, up to a seventh of its compute. What it is short of is words,
+# since it knows its own by heart. The lines cannot see that.
 #
 # Exercises
 # ---------

@@ -87,17 +87,19 @@ by_run = common.pivot_table("right", "rule", by_seed)
 alike = common[common["word"].str.len().between(7, 9)].pivot_table("right", "rule", by_seed)
 if full:
     assert (by_rule["share of words"].drop(common["rule"].unique()) < 0.03).all()
-    assert (by_run.idxmin() == "vowel").all() and (by_run.idxmax() == "one consonant").all()
-    assert (alike.loc["vowel"] < alike.loc["one consonant"]).all()
+    assert (by_run.idxmax() == "one consonant").all()
+    assert (by_run.T.groupby("stacks").mean().idxmin(axis=1) == "vowel").all()
+    behind = alike.loc["vowel"] < alike.loc["one consonant"]
+    assert (behind.groupby("stacks").mean() > 0.5).all()
     assert by_rule["letters"]["vowel"] > by_rule["letters"]["one consonant"] + 1
 shown = by_rule.sort_values("one stack", ascending=False).style
 shown.format("{:.1%}").format("{:.1f}", subset=["letters"])
 
-# %% Of the three common rules, words that begin with a vowel are the hardest, with every seed of
-# either model, and words that begin with one consonant the easiest. Nothing moves in the former. So
-# moving letters cannot be what is hard. Part of it is that these words are longer by more than a
-# letter. But among words of 7 to 9 letters, too, they are behind those with one consonant in each
-# of the six runs.
+# %% Of the three common rules, words that begin with one consonant are the easiest, with every seed
+# of either model, and words that begin with a vowel the hardest, on the mean over the seeds of
+# either. Nothing moves in the latter. So moving letters cannot be what is hard. Part of it is that
+# these words are longer by more than a letter. But among words of 7 to 9 letters, too, they are
+# behind those with one consonant, with most seeds of either model.
 #
 # **By place.** For words without a hyphen, look at the first wrong letter. It stands in the letters
 # that stay in front, in those that move, or in the ending.
