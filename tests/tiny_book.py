@@ -119,7 +119,7 @@ class TinyBook:
     def build(self):
         """Build to the end; give the exit code, what was said, and the pages that ran."""
         build = self.start()
-        said, _ = build.communicate()
+        said, _ = build.communicate(timeout=300)
         return build.returncode, said, self.pages_that_ran()
 
     def stop_at(self, words, how=signal.SIGKILL):

@@ -39,8 +39,9 @@ def _explain(shell, kind, error, tb, tb_offset=None, claims=claims):
     told = claims.explain(error, lambda frame: frame.f_globals is shell.user_global_ns)
     claims.add_values(error, told)
     if "A3_FAILED" in os.environ:
-        with open(os.environ["A3_FAILED"], "w") as file:
+        with open(new := os.environ["A3_FAILED"] + ".new", "w") as file:
             json.dump(told, file)
+        os.replace(new, os.environ["A3_FAILED"])  # never half written
     shell.showtraceback((kind, error, tb), tb_offset=tb_offset)
 
 

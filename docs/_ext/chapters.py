@@ -1,4 +1,4 @@
-"""Chapters run ahead of the page that is being read, as many at once as there are cores.
+"""Chapters run ahead of the page that is read: one a core at once, and four at most.
 
 By itself myst-nb runs a chapter when Sphinx reads it, and so one after the other. Here all chapters
 that a build will read are begun before it reads the first page; myst-nb then waits for each.
@@ -20,8 +20,8 @@ from myst_nb.core.read import is_myst_markdown_notebook, read_myst_markdown_note
 from nbclient import NotebookClient
 
 AT_ONCE = min(joblib.cpu_count(), 4)  # each has a kernel, of half a gigabyte
-coming = {}  # what each chapter will have come to, by its folder and code
-told = {}  # what the kernel of a chapter that failed said of the failure, by page
+coming = {}  # what each chapter that was begun will have come to
+told = {}  # what the kernel of a chapter that failed said of the failure
 
 
 def begin(app, env, pages):
@@ -30,30 +30,32 @@ def begin(app, env, pages):
     told.clear()
     waiting = SimpleQueue()
     for page in sorted(pages):
-        source = Path(env.doc2path(page))
-        text = source.read_text(encoding="utf-8")
+        text = Path(env.doc2path(page)).read_text(encoding="utf-8")
         if is_myst_markdown_notebook(text):
-            notebook, folder = read_myst_markdown_notebook(text), str(source.parent)
-            result = coming[identity(notebook, folder)] = Future()
-            waiting.put((page, notebook, folder, result))
+            coming[page] = Future()
+            waiting.put((page, text))
     for _ in range(min(AT_ONCE, waiting.qsize())):  # daemons, so that a stopped build ends
-        Thread(target=work, args=(app.doctreedir, waiting), daemon=True).start()
+        Thread(target=work, args=(app, waiting), daemon=True).start()
 
 
-def work(folder, waiting):
+def work(app, waiting):
     """Run one chapter after the other until none is waiting."""
     while True:
         try:
-            page, *chapter, result = waiting.get_nowait()
+            page, text = waiting.get_nowait()
         except Empty:
             return
-        said = Path(folder, f"{page.replace('/', '-')}.failed.json")
+        said = Path(app.doctreedir, f"{page.replace('/', '-')}.failed.json")
         said.unlink(missing_ok=True)
-        done = run(*chapter, said)
-        if said.is_file():
-            told[page] = json.loads(said.read_text())
-            said.unlink()
-        result.set_result(done)
+        try:
+            notebook = read_myst_markdown_notebook(text)
+            result = run(notebook, str(Path(app.srcdir, page).parent), said)
+            if said.is_file():
+                told[page] = json.loads(said.read_text())
+                said.unlink()
+            coming[page].set_result(result)
+        except BaseException as error:  # else the build would wait for ever
+            coming[page].set_exception(error)
 
 
 def run(notebook, folder, said):
@@ -67,20 +69,15 @@ def run(notebook, folder, said):
     return ExecutionResult(notebook, folder, time.perf_counter() - begun, error, shown)
 
 
-def wait_for(notebook, cwd, **options):
-    """Stand in for myst-nb's function, which runs a notebook."""
-    result = coming[identity(notebook, cwd)].result()
-    notebook.metadata.update(result.nb.metadata)  # the kernel says which language it speaks
-    for cell, run in zip(notebook.cells, result.nb.cells, strict=True):
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = run.outputs, run.execution_count
-    return result
-
-
-def identity(notebook, folder):
-    return folder, *(cell.source for cell in notebook.cells)
-
-
 def connect(app):
+    def wait_for(notebook, **options):
+        """Stand in for myst-nb's function, which runs the notebook of the page that is read."""
+        result = coming[app.env.docname].result()
+        notebook.metadata.update(result.nb.metadata)  # the kernel says which language it speaks
+        for cell, ran in zip(notebook.cells, result.nb.cells, strict=True):
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = ran.outputs, ran.execution_count
+        return result
+
     direct.single_nb_execution = wait_for
     app.connect("env-before-read-docs", begin)

@@ -8,8 +8,8 @@ say what a build has left to do:
     The pages that warned, to be read or written again, and whether the build came to its end. If it
     did not, all pages are written again; that takes seconds, and completes the search index.
 ``environment.kept``
-    What was read so far, kept each time a chapter has run. The next build starts from it, so that
-    only the chapter that was running runs again.
+    What was read so far, kept each time a chapter that ran was read. The next build starts from it,
+    so that only that chapter runs again at which it stopped, and those that had run ahead of it.
 """
 
 import json

@@ -109,15 +109,15 @@ print(f"the same width leads in {same} of {len(ratio)} comparisons")
 if full:
     first, last = ratio.loc[budgets[0]], ratio.loc[budgets[2]]
     assert same >= 4 and (first < 1).all(axis=None) and (last[[32, 128]] < 1).all(axis=None)
-    assert (last[16] > 1.2 * first[16]).all() and last[16].between(0.85, 1.2).all()
+    assert (last[16] > 1.1 * first[16]).all() and 0.85 < last[16].mean() < 1.2
     assert np.divide(*sorted(last[64])) < 0.7
 table.style.format("{:.2f}")
 
 # %%
 # At the smallest budget the planned end is the *worse* one, for every width and both seeds. At the
-# largest it is still worse at 32 and 128. At width 16 it has caught up, and we cannot tell which is
-# better; the two seeds of width 64 are too far apart to say. In most comparisons the same width
-# leads.
+# largest it is still worse at 32 and 128. At width 16 it is closer with both seeds, and on their
+# mean we cannot tell which is better; the two seeds of width 64 are too far apart to say. In most
+# comparisons the same width leads.
 #
 # **What a schedule has spent.** After :math:`E` epochs with a factor :math:`\gamma` after each,
 # the mean of the rate, as a share of its start, is

@@ -128,7 +128,7 @@ for name, data in sets.items() if full else ():
 columns = ["N* at 0.08", "at 0.16", "at 0.32", "low", "high"]
 columns += ["slope a", "a low", "a high"]
 table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-table.style.format("{:,.0f}").format("{:.2f}", subset=columns[-3:])
+table.style.format("{:,.0f}", na_rep="too small").format("{:.2f}", subset=columns[-3:])
 
 # %%
 # At 0.32 TFLOPs tuning makes the best size several times smaller, and the two intervals are far
@@ -136,27 +136,28 @@ table.style.format("{:,.0f}").format("{:.2f}", subset=columns[-3:])
 # seeds at the handouts' rate its interval lies above 0. At each of the higher rates, and with the
 # best of the three, it holds 0. **No exponent can be given.**
 #
-# Even the best sizes of the last row are hardly more than bounds. They lie between the two
-# narrowest widths, and in some resamples outside the sizes tried. Fitted to the logarithms of the
-# losses, some fall below all sizes: :ref:`an exercise <tuned-widths-bound>` shows it. At the
-# highest rate a parabola even reaches a *negative* loss, which no model has: over so wide a range
-# the profile is no parabola. To bracket the optimum, the grid needs widths below 16, and for narrow
+# Even the best sizes of the last row are hardly more than bounds. They lie below the second
+# narrowest width, and in some resamples, if not in all, below the narrowest. Fitted to the
+# logarithms of the losses, some fall below all sizes: :ref:`an exercise <tuned-widths-bound>` shows
+# it. At the highest rate a parabola even reaches a *negative* loss, which no model has: over so
+# wide a range the profile is no parabola. To bracket the optimum, the grid needs widths below 16, and for narrow
 # models rates above the highest.
 
 if full:
-    sizes = fits["best rates"].budgets["params"]
+    best = fits["best rates"].budgets
     at_last, low = table["at 0.32"], table["a low"]
     assert table["low"]["rate 0.0005"] > 1.5 * table["high"]["best rates"]
     assert at_last["rate 0.0005"] > 1.5 * at_last["rate 0.002"]
     assert low["handouts, five seeds"] > 0 > low["rate 0.002":].max()
     assert table["a high"]["rate 0.002":].min() > 0
-    assert (sizes < runs.loc[runs["hidden"] == 32, "params"].iloc[0]).all()
+    assert not best["bound"].str.contains(">").any()  # where a size is missing, it is too small
+    assert best["params"].max() < runs.loc[runs["hidden"] == 32, "params"].iloc[0]
     assert fits["rate 0.008"].budgets["loss"].min() < 0
 
 # %%
 # The rates were chosen by the very losses that we report, which is optimistic.
-# :ref:`Another exercise <tuned-widths-luck>` bounds by how much: little. And not all that the
-# narrow models lose at the handouts' rate is due to where it starts. That it falls with every epoch
+# :ref:`Another exercise <tuned-widths-luck>` bounds by how much: less than a tenth. Not all that
+# the narrow models lose at the handouts' rate is due to where it starts. That it falls with every epoch
 # takes its share, as :doc:`schedules` shows.
 #
 # .. solution-end::
@@ -242,7 +243,7 @@ print(
     f"in the median, seeds differ by a factor of {apart:.2f}, "
     f"rates by {ratio:.1f}"
 )
-assert not full or (optimism < 0.05 and apart < ratio / 2)
+assert not full or (optimism < 0.1 and apart < ratio / 2)
 
 # %%
 # .. solution-end::

@@ -100,9 +100,9 @@ table = pd.DataFrame(
 table.style.hide().format(precision=3).format(precision=0, subset=["core seconds"])
 
 # %% **What tuning changed.** On the large list, much: with every seed each model ends below half of
-# its loss at the handouts' settings, with fewer operations. The tuned narrow model comes near the
-# wide one at the handouts' settings: the medians close more than four fifths of the distance
-# between the two, in log loss. So tuning was worth nearly as much as doubling the width. On the
+# its loss at the handouts' settings, with fewer operations. The tuned narrow model ends about where
+# the wide one does at the handouts' settings: in log loss the medians differ by less than a quarter
+# of what the width makes there. So tuning was worth about as much as doubling the width. On the
 # small list these seeds cannot tell: the ranges overlap. Both conclusions keep their direction and
 # change their size, the one about data most: in batches of 512 the large list was never trained to
 # its worth.
@@ -137,7 +137,7 @@ if full:
         np.log(loss["large", hidden, name])
         for hidden, name in ((32, "handouts"), (32, "tuned"), (64, "handouts"))
     )
-    assert 0.8 < (narrow - tuned) / (narrow - wide) < 1
+    assert abs(tuned - wide) < (narrow - wide) / 4
     theirs, ours = (of_seeds(each, "small", 64) for each in (handout, runs))
     assert ours.min() < theirs.max() and theirs.min() < ours.max()  # cannot tell
     assert min(worth.values()) > 1  # wider is still better, and so is more data
