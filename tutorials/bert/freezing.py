@@ -198,12 +198,14 @@ zero = sum(each.confusion for each in of_arms["frozen, handouts"])[1]
 print(f"zeros found when frozen: {zero[1]} of {zero.sum()}")
 if full and found.name == "MiniLM":
     assert (np.array([*rows.values()]) <= np.array(rows["always positive"]) + 1e-9).all()
+    assert np.mean(rows["frozen, handouts"]) < np.mean(rows["full, handouts"]) - 0.1
 pd.DataFrame(rows).T.style.format("{:.3f}")
 
 # %%
-# A frozen model is no better than a constant for any seed: 42 steps at a rate of 5e-5 do not take
-# the classifier far from its random start. If it finds some *zeros*, that is no merit. But training
-# all weights is no better than a constant either. So this is about the recipe.
+# Freezing lowers the accuracy, by more than ten points on the mean over the seeds: at a rate of
+# 5e-5 the few steps do not take the classifier far from its random start, and the features cannot
+# come to meet it. If it finds some *zeros*, that is no merit. But training all weights is no better
+# than always saying *positive*, with any seed. So this is about the recipe.
 #
 # .. solution-end::
 #

@@ -45,8 +45,8 @@ def draw_best(things, number, seed):
     found = sum(own in row for own, row in zip(lot, best, strict=True))
     figure, axes = figures.subplots(
         number, 5, figsize=(6.4, number), gridspec_kw={"wspace": 0.1},
-        alt=f"""{number} captions, a row each, with the five drawings that fit best. In {found} rows
-        the right one is among them, and framed.""",
+        alt=f"""{number} captions, a row each, with the five drawings that fit best. The right
+        one is among them, and framed, in {found} of the {number}.""",
     )  # fmt: skip
     for row, own, columns in zip(axes, lot, best, strict=True):
         row[0].set_ylabel(emoji.concepts[things[own]].name, rotation=0, ha="right", va="center")

@@ -6,7 +6,7 @@ After this page you can mask attention so that no output depends on a later inpu
 model for it by changing inputs rather than by eye, and say what causality buys when a model writes.
 
 The figure shows how strongly each output depends on each input, to first order, for plain and for
-causal attention. White is exactly zero.
+causal attention. A place without colour is exactly zero.
 """
 
 import torch

@@ -183,7 +183,10 @@ if full:
         assert between(loss, (words, 64), (words, 32))[1] < 1  # wider is better
     for hidden in (32, 64):
         assert between(loss, ("large", hidden), ("small", hidden))[1] < 1  # so is more data
-        assert between(gap, ("large", hidden), ("small", hidden))[1] < 1 / 3  # with a smaller gap
+    data = [between(gap, ("large", hidden), ("small", hidden)) for hidden in (32, 64)]
+    width = [between(gap, (words, 64), (words, 32)) for words in ("small", "large")]
+    assert max(high for _, high in data) < 1 / 3  # with a smaller gap
+    assert max(high for _, high in data) < min(low for low, _ in width)  # more so than by width
     least_by_width = min(low for low, _ in by_width)
     assert least_by_width > 1  # at equal iterations
     assert all(1 / least_by_width < low < high < least_by_width for low, high in by_list)

@@ -66,7 +66,8 @@ figure, (left, right) = figures.subplots(
     1, 2, figsize=(9, 3.5), width_ratios=(1.2, 1),
     alt="""Left: error of the best size by width and middle of the grid: a few percent
     for two decades about the best size, tens where wide and off-centre. Right: the
-    same at each budget with a grid that moves; else up in the middle, down at the ends.""",
+    same at each budget with a grid that moves; with a fixed one too high at small
+    budgets, too low at the largest.""",
 )  # fmt: skip
 colors = dict(levels=range(-50, 51, 5), cmap="RdBu_r", extend="both")
 image = left.contourf(spans, middles, measured, **colors)

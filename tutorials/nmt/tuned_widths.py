@@ -140,8 +140,8 @@ table.style.format("{:,.0f}", na_rep="too small").format("{:.2f}", subset=column
 # narrowest width, and in some resamples, if not in all, below the narrowest. Fitted to the
 # logarithms of the losses, some fall below all sizes: :ref:`an exercise <tuned-widths-bound>` shows
 # it. At the highest rate a parabola even reaches a *negative* loss, which no model has: over so
-# wide a range the profile is no parabola. To bracket the optimum, the grid needs widths below 16, and for narrow
-# models rates above the highest.
+# wide a range the profile is no parabola. To bracket the optimum, the grid needs widths below 16,
+# and for narrow models rates above the highest.
 
 if full:
     best = fits["best rates"].budgets
@@ -157,8 +157,8 @@ if full:
 # %%
 # The rates were chosen by the very losses that we report, which is optimistic.
 # :ref:`Another exercise <tuned-widths-luck>` bounds by how much: less than a tenth. Not all that
-# the narrow models lose at the handouts' rate is due to where it starts. That it falls with every epoch
-# takes its share, as :doc:`schedules` shows.
+# the narrow models lose at the handouts' rate is due to where it starts. That it falls with every
+# epoch takes its share, as :doc:`schedules` shows.
 #
 # .. solution-end::
 #
