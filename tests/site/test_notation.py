@@ -1,6 +1,7 @@
 """The letters of the notation page are in the equations of the pages that it names."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ def source(page):
     return script if script.is_file() else ROOT / "docs" / f"{page}.md"
 
 
+@cache
 def equations(page):
     """All mathematics of a page, as one text."""
     text = source(page).read_text(encoding="utf-8")
