@@ -33,6 +33,7 @@ extensions = [
     "sphinx_togglebutton",
     "sphinxcontrib.bibtex",
     "sphinxcontrib.katex",
+    "frame",
     "how_it_was_run",
     "trained_models",
     "used_on",

@@ -73,7 +73,7 @@ class TinyBook:
 
     def __init__(self, folder):
         self.folder, self.ran = Path(folder), Path(folder, "ran.txt")
-        for name in ("conf.py", "constraints.txt", "docs/_ext", "docs/_static", "docs/_templates"):
+        for name in ("conf.py", "constraints.txt", "docs/_ext", "docs/questions.csv", "docs/_static", "docs/_templates"):
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
             self.path(name).parent.mkdir(parents=True, exist_ok=True)
             copy(ROOT / name, self.path(name))

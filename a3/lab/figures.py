@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,13 +12,15 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends import BackendFilter, backend_registry
 from matplotlib.colors import is_color_like, to_hex
 from matplotlib.figure import Figure
 
+from a3.lab.page import script
+from a3.lab.palette import COLORS
+
 __all__ = ["COLORS", "band", "save", "subplots"]
 
-COLORS = ("#3b82c4", "#d55e00", "#009e73", "#b565a7")
-"""Told apart by colour-blind readers, and clear on white and on near-black."""
 _INK, _INK_ON_DARK = "#333333", "#cfcfcf"
 
 _STYLE = {
@@ -87,3 +92,21 @@ def band(axes: Axes, x: Sequence[float], runs: Sequence[Sequence[float]], label:
     low, high = values.min(axis=0), values.max(axis=0)
     axes.fill_between(list(x)[:n], low, high, color=drawn.get_color(), alpha=0.25, lw=0)
     return drawn
+
+
+def _show_all(file: Path) -> None:
+    """Show the figures of a script in windows, or save them beside it if there is no display."""
+    if hasattr(sys, "last_value"):  # it broke
+        return
+    if plt.get_backend().lower() in backend_registry.list_builtin(BackendFilter.INTERACTIVE):
+        plt.show()
+    else:
+        for number in plt.get_fignums():
+            path = file.with_name(f"{file.stem}_{number}.png")
+            plt.figure(number).savefig(path, dpi=200, facecolor="white")
+            print(f"figure {number}: {os.path.relpath(path)}")
+    print(f"The text around it: page {file.stem} of the book, which `make html` builds.")
+
+
+if script():
+    atexit.register(_show_all, script())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SITE = ROOT / "_build" / "html"
+SITE = Path(os.environ.get("A3_SITE", ROOT / "_build" / "html"))
 ALONE = (  # no request leaves this machine, by the page or by the browser itself
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
     "--disable-background-networking --disable-component-update"

@@ -1,14 +1,9 @@
 r"""
-Four runs: what width buys, and what data buys
-==============================================
+Training the encoder--decoder: what width buys, and what data buys
+==================================================================
 
 After this page you can train a transformer that translates letters, read its two loss curves,
 and say what a wider model and a larger word list each change.
-
-The task is English into Pig Latin, one character at a time (:doc:`/translation`). The model is
-the encoder--decoder of the handouts: one head, residual connections, no normalisation. We train
-it four times, at two widths and on two word lists, with three seeds each. Every result is kept:
-the next time this page is built, nothing is trained.
 """
 
 import numpy as np
@@ -17,6 +12,7 @@ import torch
 
 from a3.lab.elsewhere import elsewhere
 from a3.lab.environment import profile
+from a3.lab.page import in_short, show
 from a3.runs.translation import FOUR_RUNS, four_runs
 from a3.translation.decoding import translate
 from a3.translation.figures import attention_maps, loss_curves
@@ -25,11 +21,8 @@ from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"
 runs = four_runs()
+runs = {key: runs[key] for key in sorted(runs, key=lambda key: (key[0] == "large", key[1]))}
 LISTS = {"small": small_words, "large": large_words}
-
-# %%
-# **What the best of them looks at.** Each row is a letter being written, each column a letter of
-# the English word. Look along a row for the letter that the model is copying.
 
 word = "working"
 batch = WordPairs([word])[torch.tensor([0])]
@@ -43,7 +36,14 @@ figure = attention_maps(
     three layers of the decoder.""",
 )
 
-# %%
+# %% tags=["hide-input"]
+# **What the best of four models looks at.** Each row is a letter being written, each column a
+# letter of the English word. Look along a row for the letter that the model is copying.
+#
+# The task is English into Pig Latin, one character at a time (:doc:`/translation`). The model is
+# the encoder--decoder of the handouts: one head, residual connections, no normalisation. We train
+# it four times, at two widths and on two word lists, with three seeds each.
+#
 # The question
 # ------------
 #
@@ -68,61 +68,10 @@ figure = attention_maps(
 # .. solution-start:: n4
 #    :label: n4-answer
 #    :class: dropdown
-#
-# **The settings** are the handouts', to the letter. :func:`a3.runs.translation.train_translator` is
-# one run. They differ in more than width and list: the narrow model has one layer more on the small
-# list, batches are eight times as large on the large one, and epochs and patience change, too. So a
-# comparison below is one of these settings, and what it says of width or data alone is less.
-
-pd.DataFrame(
-    {
-        "word list": run["words"],
-        "width": run["hidden"],
-        "layers": run["layers"],
-        **vars(run["hyperparameters"]),
-    }
-    for run in FOUR_RUNS
-).drop(columns="seed").style.hide().format(precision=4)
-
-# %%
-# **The figures asked for.** First by width. Lines are medians over three seeds, bands their
-# range. A training point is the mean over one epoch.
-
 
 def histories(words, hidden):
     return [run.history for run in runs[words, hidden]]
 
-
-figure = loss_curves(
-    {
-        f"{words} list": {
-            f"width {hidden}": histories(words, hidden) for hidden in (32, 64)
-        }
-        for words in ("small", "large")
-    },
-    alt="""Training and validation loss at widths 32 and 64, for the small and the large word
-    list. The wider model ends lower on both.""",
-)
-
-# %%
-# Then the same runs by word list.
-
-figure = loss_curves(
-    {
-        f"width {hidden}": {
-            f"{words} list": histories(words, hidden) for words in ("small", "large")
-        }
-        for hidden in (32, 64)
-    },
-    alt="""Training and validation loss on the small and the large word list, at widths 32 and 64.
-    The large list reaches a lower validation loss.""",
-)
-
-# %%
-# **The lowest validation losses**, medians over the seeds, beside what the course's own starter
-# code reached in one run at the same settings. Ours are per token and the starter's are means of
-# batch means, so the two columns compare loosely. The gap is the validation loss after the last
-# epoch minus the training loss over it: what the model knows of its training words only.
 
 starter = elsewhere("starter's encoder-decoder")["value"]  # and the source of each
 
@@ -142,15 +91,6 @@ each = pd.DataFrame(
     for (words, hidden), of_seeds in runs.items()
     for run in of_seeds
 )
-table = each.groupby(["word list", "width"], as_index=False, sort=False).median()
-table.style.hide().format(precision=3).format(
-    precision=0, subset=["iterations", "core seconds"]
-)
-
-# %%
-# The answer rests on these lines. Each compares the *worst* seed on one side with the *best* on the
-# other, so no choice among these seeds would change it. *Between* is the range of the ratio of two
-# runs, over all pairs of seeds.
 
 
 def between(numbers, one, other):
@@ -171,13 +111,6 @@ exchange = between(loss, ("large", 32), ("small", 64))
 trained_on = {w: len(WordPairs(every()).split()[0]) for w, every in LISTS.items()}
 weights = {h: sum(p.numel() for p in runs["large", h][0].model.parameters()) for h in (32, 64)}
 times_words, times_weights = trained_on["large"] / trained_on["small"], weights[64] / weights[32]
-for name, ratios in {
-    "training loss near iteration 1,400, narrow over wide": by_width,
-    "the same, small list over large": by_list,
-    "validation loss, narrow on large over wide on small": [exchange],
-}.items():
-    print(f"{name}:", *(f"{low:.2f} to {high:.2f}" for low, high in ratios))
-print(f"large list: {times_words:.1f} times the words; wide model: {times_weights:.1f} the weights")
 if full:
     for words in ("small", "large"):
         assert between(loss, (words, 64), (words, 32))[1] < 1  # wider is better
@@ -194,16 +127,91 @@ if full:
     assert 6.5 < times_words < 7.5 and 3.5 < times_weights < 4.5
     assert (each["validation loss"] <= each["starter"]).all()
 
+low = each.groupby(["word list", "width"])["validation loss"].median()
+in_short(
+    """The lowest validation losses of the narrow and the wide model are {s32:.2f} and {s64:.2f} on
+    the small list, {l32:.2f} and {l64:.2f} on the large one. With more width the loss falls faster
+    per iteration and ends lower, on either list. With more data the loss by iteration changes
+    less, to either side, but the validation loss ends lower at either width. More data helps
+    generalisation most: the gap between validation and training loss is less than a third as
+    large, and width does not close it so far. Both effects have the direction one expects. What may
+    surprise is the rate of exchange: the narrow model with the large list and the wide one with
+    the small list end within a factor of two of each other, although the first has
+    {times_words:.1f} times the words and the second {times_weights:.1f} times the weights.""",
+    **dict(zip(("s32", "s64", "l32", "l64"), low[list(runs)], strict=True)),
+    times_words=times_words,
+    times_weights=times_weights,
+)
+
 # %%
-# **The answer in six sentences.** A wider model learns more from each step: its loss falls faster
-# per iteration and ends lower, on either list. A larger list changes the training loss by iteration
-# less than the width does, to either side, but it lowers the validation loss at either width. On
-# the small list the model ends up knowing its training words better than others, by the gap in the
-# table. On the large list, which helps generalisation most, that gap is less than a third as large.
-# Both effects have the expected direction. What may surprise is the rate of exchange: the narrow
-# model with the large list and the wide model with the small one end within a factor of two of each
-# other, although one has almost seven times the words and the other almost four times the weights.
-#
+# **The settings** are the handouts'. :func:`a3.runs.translation.train_translator` is one run. The
+# runs differ in more than width and list: the narrow model has one layer more on the small list,
+# batches are eight times as large on the large one, and epochs and patience change, too. So a
+# comparison below is one of these settings, and what it says of width or data alone is less.
+
+settings = pd.DataFrame(
+    {
+        "word list": run["words"],
+        "width": run["hidden"],
+        "layers": run["layers"],
+        **vars(run["hyperparameters"]),
+    }
+    for run in FOUR_RUNS
+).drop(columns="seed")
+show(settings.style.hide().format(precision=4))
+
+# %% tags=["hide-input"]
+# **The figures asked for.** First by width. Lines are medians over three seeds, bands their
+# range. A training point is the mean over one epoch.
+
+figure = loss_curves(
+    {
+        f"{words} list": {
+            f"width {hidden}": histories(words, hidden) for hidden in (32, 64)
+        }
+        for words in ("small", "large")
+    },
+    alt="""Training and validation loss at widths 32 and 64, for the small and the large word
+    list. The wider model ends lower on both.""",
+)
+
+# %% tags=["hide-input"]
+# Then the same runs by word list.
+
+figure = loss_curves(
+    {
+        f"width {hidden}": {
+            f"{words} list": histories(words, hidden) for words in ("small", "large")
+        }
+        for hidden in (32, 64)
+    },
+    alt="""Training and validation loss on the small and the large word list, at widths 32 and 64.
+    The large list reaches a lower validation loss.""",
+)
+
+# %%
+# **The lowest validation losses**, medians over the seeds, beside what the course's own starter
+# code reached in one run at the same settings. Ours are per token and the starter's are means of
+# batch means, so the two columns compare loosely. The gap is the validation loss after the last
+# epoch minus the training loss over it: what the model knows of its training words only.
+
+table = each.groupby(["word list", "width"], as_index=False, sort=False).median()
+whole = ["iterations", "core seconds"]
+show(table.style.hide().format(precision=3).format(precision=0, subset=whole))
+
+# %% tags=["hide-input"]
+# **On what the answer rests.** Each ratio is of two runs, over all pairs of their seeds: the least
+# and the greatest. So each compares the *worst* seed on one side with the *best* on the other, and
+# no choice among these seeds would change the answer.
+
+for name, ratios in {
+    "training loss near iteration 1,400, narrow over wide": by_width,
+    "the same, small list over large": by_list,
+    "validation loss, narrow on large over wide on small": [exchange],
+}.items():
+    print(f"{name}:", *(f"{low:.2f} to {high:.2f}" for low, high in ratios))
+
+# %%
 # .. solution-end::
 #
 # The sentence
@@ -215,9 +223,7 @@ if full:
 SENTENCE = "the air conditioning is working"
 print(f"{'truth':22}{pig_latin(SENTENCE)}")
 for (words, hidden), of_seeds in runs.items():
-    print(
-        f"{f'width {hidden}, {words} list':22}{translate(of_seeds[0].model, SENTENCE)}"
-    )
+    print(f"{f'width {hidden}, {words} list':22}{translate(of_seeds[0].model, SENTENCE)}")
 
 # %%
 # .. admonition:: Where this differs
@@ -285,9 +291,7 @@ for hidden in (32, 64):
 
 first = [run.history.train_loss[0] for of_seeds in runs.values() for run in of_seeds]
 assert min(first) > np.log(29)
-print(
-    f"first losses from {min(first):.2f} to {max(first):.2f}; ln 29 = {np.log(29):.2f}"
-)
+print(f"first losses from {min(first):.2f} to {max(first):.2f}; ln 29 = {np.log(29):.2f}")
 
 # %%
 # .. solution-end::
