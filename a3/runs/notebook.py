@@ -14,7 +14,7 @@ import torch
 
 from a3.lab.experiments import Experiment
 from a3.lab.sweeps import result_path, run_calls
-from a3.runs import clip, fine_tuning, pretraining, scaling, short_runs, translation
+from a3.runs import clip, fine_tuning, modern, pretraining, scaling, short_runs, translation
 
 __all__ = ["Run", "experiments", "named", "runs", "select", "slowness", "train"]
 
@@ -50,7 +50,7 @@ class Run:
 def experiments() -> dict[str, Experiment]:
     """All experiments of the book, by name."""
     found: dict[str, Experiment] = {}
-    for module in (translation, short_runs, scaling, fine_tuning, pretraining, clip):
+    for module in (translation, short_runs, modern, scaling, fine_tuning, pretraining, clip):
         found |= {name.replace(" ", "-"): each for name, each in module.EXPERIMENTS.items()}
     return found
 
