@@ -100,26 +100,27 @@ def linear(x, name):
 
 def attention(x, y, name, mask):
     """Queries from x, (B, T, H); keys and values from y, (B, S, H)."""
-    Q, K, V = linear(x, f"{name}.W_q"), linear(y, f"{name}.W_k"), linear(y, f"{name}.W_v")
-    scores = (Q @ K.mT / math.sqrt(Q.shape[-1])).masked_fill(~mask, -math.inf)  # (B, T, S)
-    return scores.softmax(dim=-1) @ V  # (B, T, H)
+    Q, K = linear(x, f"{name}.W_q"), linear(y, f"{name}.W_k")
+    scores = Q @ K.mT / math.sqrt(Q.shape[-1])  # (B, T, S)
+    weights = scores.masked_fill(~mask, -math.inf).softmax(dim=-1)
+    return weights @ linear(y, f"{name}.W_v")  # (B, T, H)
 
 
 def encode(source, mask):
-    x = W["encoder.embedding.weight"][source] + positions[: source.shape[1]]  # (B, S, H)
+    x = W["encoder.embedding.weight"][source] + positions[: source.shape[1]]
     for i in range(layers):
         x = x + attention(x, x, f"encoder.layers.{i}.self_attention", mask)
         x = x + linear(x, f"encoder.layers.{i}.mlp.0").relu()
     return x
 
 
-def score(letters, annotations, mask):
+def score(letters, Z, mask):
     T = letters.shape[1]
     causal = torch.ones(T, T, dtype=torch.bool).tril()
     x = W["decoder.embedding.weight"][letters] + positions[:T]  # (B, T, H)
     for i in range(layers):
         x = x + attention(x, x, f"decoder.layers.{i}.self_attention", causal)
-        x = x + attention(x, annotations, f"decoder.layers.{i}.cross_attention", mask)
+        x = x + attention(x, Z, f"decoder.layers.{i}.cross_attention", mask)
         x = x + linear(x, f"decoder.layers.{i}.mlp.0").relu()
     return linear(x, "decoder.to_logits")  # (B, T, V)
 
@@ -127,9 +128,10 @@ def score(letters, annotations, mask):
 batch = WordPairs(small_words())[torch.arange(256)]
 with torch.no_grad():
     logits, maps = model(batch.source, batch.inputs, batch.source_mask)
-    by_hand = score(batch.inputs, encode(batch.source, batch.source_mask), batch.source_mask)
-assert (by_hand - logits).abs().max() < 1e-6
-print(f"largest difference of {logits.numel():,} logits: {(by_hand - logits).abs().max():.0e}")
+    Z = encode(batch.source, batch.source_mask)
+    difference = (score(batch.inputs, Z, batch.source_mask) - logits).abs().max()
+assert difference < 1e-6
+print(f"largest difference of {logits.numel():,} logits: {difference:.0e}")
 
 # %%
 # **The equations.** A token :math:`a_t` becomes a vector: a row of the embedding table :math:`E`
@@ -154,9 +156,11 @@ print(f"largest difference of {logits.numel():,} logits: {(by_hand - logits).abs
 # .. math::
 #    :label: e1-decoder
 #
-#    X' = X + \operatorname{att}_{\text{causal}}(X, X), \qquad
-#    X'' = X' + \operatorname{att}(X', Z), \qquad
-#    X''' = X'' + \operatorname{ReLU}(X'' W + b).
+#    \begin{aligned}
+#    X' &= X + \operatorname{att}_{\text{causal}}(X, X), \\
+#    X'' &= X' + \operatorname{att}(X', Z), \\
+#    X''' &= X'' + \operatorname{ReLU}(X'' W + b).
+#    \end{aligned}
 #
 # Each of its positions asks its own question of all of the word. That is the only way from the
 # word to the translation. The logits are a linear map of the last :math:`X'''`. Training scores all
@@ -166,7 +170,7 @@ print(f"largest difference of {logits.numel():,} logits: {(by_hand - logits).abs
 
 tensors = [
     ("tokens of the word", "B S", batch.source),
-    ("annotations", "B S H", encode(batch.source, batch.source_mask)),
+    ("annotations", "B S H", Z),
     ("an encoder layer's weights", "B S S", maps.encoder[0]),
     ("letters so far", "B T", batch.inputs),
     ("a decoder layer's own weights", "B T T", maps.decoder[0]),
@@ -174,11 +178,13 @@ tensors = [
     ("logits", "B T V", logits),
 ]
 H, V = W["encoder.embedding.weight"].shape[1], len(W["decoder.to_logits.bias"])
-sizes = {"B": 256, "S": batch.source.shape[1], "T": batch.inputs.shape[1], "H": H, "V": V}
+S, T = batch.source.shape[1], batch.inputs.shape[1]
+sizes = {"B": 256, "S": S, "T": T, "H": H, "V": V}
 for _, shape, tensor in tensors:
     assert [sizes[letter] for letter in shape.split()] == [*tensor.shape]
-rows = [(name, shape, " × ".join(map(str, tensor.shape))) for name, shape, tensor in tensors]
-show(pd.DataFrame(rows, columns=["tensor", "shape", "here"]).style.hide())
+table = pd.DataFrame(tensors, columns=["tensor", "shape", "here"])
+table["here"] = [" × ".join(map(str, tensor.shape)) for tensor in table["here"]]
+show(table.style.hide())
 
 # %% tags=["hide-input"]
 # .. solution-end::
