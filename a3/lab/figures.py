@@ -16,8 +16,8 @@ from matplotlib.backends import BackendFilter, backend_registry
 from matplotlib.colors import is_color_like, to_hex
 from matplotlib.figure import Figure
 
+from a3.lab.drawing import COLORS
 from a3.lab.page import script
-from a3.lab.palette import COLORS
 
 __all__ = ["COLORS", "band", "save", "subplots"]
 

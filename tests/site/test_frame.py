@@ -98,6 +98,11 @@ def test_the_bar_has_numbers_points_times_and_the_script(window):
     assert downloaded == (ROOT / "tutorials/nmt/four_runs.py").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("page", sorted(page for page in PAGES if page.startswith("tutorials")))
+def test_a_tutorial_is_read_in_one_sitting(page):
+    assert len((ROOT / f"{page}.py").read_text(encoding="utf-8").splitlines()) <= 300
+
+
 def test_folded_lines():
     script = '"""\nTitle\n"""\n\nimport a\n\n# %%\n# Text.\n\nf()\n'
     script += '\n# %% tags=["hide-input"]\n# Text.\n\ng()\nh()\n'

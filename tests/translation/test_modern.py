@@ -1,4 +1,4 @@
-"""Each change against torch's or transformers' own, and none of them against the handouts' model."""
+"""Each change against torch's or transformers' own; without any, against the handouts' model."""
 
 import pytest
 import torch

@@ -178,8 +178,7 @@ tensors = [
     ("logits", "B T V", logits),
 ]
 H, V = W["encoder.embedding.weight"].shape[1], len(W["decoder.to_logits.bias"])
-S, T = batch.source.shape[1], batch.inputs.shape[1]
-sizes = {"B": 256, "S": S, "T": T, "H": H, "V": V}
+sizes = dict(B=256, S=batch.source.shape[1], T=batch.inputs.shape[1], H=H, V=V)
 for _, shape, tensor in tensors:
     assert [sizes[letter] for letter in shape.split()] == [*tensor.shape]
 table = pd.DataFrame(tensors, columns=["tensor", "shape", "here"])

@@ -20,9 +20,8 @@ from a3.translation.pig_latin import large_words, pig_latin, small_words
 from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"
-runs = four_runs()
-runs = {key: runs[key] for key in sorted(runs, key=lambda key: (key[0] == "large", key[1]))}
 LISTS = {"small": small_words, "large": large_words}
+runs = {(words, hidden): four_runs()[words, hidden] for words in LISTS for hidden in (32, 64)}
 
 word = "working"
 batch = WordPairs([word])[torch.tensor([0])]
@@ -96,10 +95,8 @@ each = pd.DataFrame(
 def between(numbers, one, other):
     """Least and greatest ratio of a number of one run and of another, over pairs of seeds."""
     numbers = numbers.groupby(["word list", "width"])
-    return (
-        numbers.min()[one] / numbers.max()[other],
-        numbers.max()[one] / numbers.min()[other],
-    )
+    low, high = numbers.min(), numbers.max()
+    return low[one] / high[other], high[one] / low[other]
 
 
 at_1400 = [np.mean(h.train_loss[1_300:1_500]) for key in runs for h in histories(*key)]
@@ -139,8 +136,7 @@ in_short(
     the small list end within a factor of two of each other, although the first has
     {times_words:.1f} times the words and the second {times_weights:.1f} times the weights.""",
     **dict(zip(("s32", "s64", "l32", "l64"), low[list(runs)], strict=True)),
-    times_words=times_words,
-    times_weights=times_weights,
+    **{"times_words": times_words, "times_weights": times_weights},
 )
 
 # %%
