@@ -21,7 +21,8 @@ from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"
 LISTS = {"small": small_words, "large": large_words}
-runs = {(words, hidden): four_runs()[words, hidden] for words in LISTS for hidden in (32, 64)}
+found = four_runs()
+runs = {(words, hidden): found[words, hidden] for words in LISTS for hidden in (32, 64)}
 
 word = "working"
 batch = WordPairs([word])[torch.tensor([0])]
@@ -192,8 +193,7 @@ figure = loss_curves(
 # epoch minus the training loss over it: what the model knows of its training words only.
 
 table = each.groupby(["word list", "width"], as_index=False, sort=False).median()
-whole = ["iterations", "core seconds"]
-show(table.style.hide().format(precision=3).format(precision=0, subset=whole))
+show(table.style.hide().format(precision=3).format("{:.0f}", ["iterations", "core seconds"]))
 
 # %% tags=["hide-input"]
 # **On what the answer rests.** Each ratio is of two runs, over all pairs of their seeds: the least
