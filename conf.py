@@ -99,6 +99,7 @@ html_theme = "sphinx_book_theme"
 html_title = "a3"
 html_static_path = ["docs/_static"]
 html_css_files = ["book.css"]
+html_js_files = ["book.js"]
 html_favicon = "docs/_static/favicon.svg"
 html_copy_source = False
 html_domain_indices = False

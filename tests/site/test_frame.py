@@ -88,6 +88,22 @@ def test_every_question_shows_the_short_answers_by_a_switch(window):
     assert answers.first.is_visible() and answers.last.is_visible()
 
 
+def test_a_link_into_a_folded_answer_opens_it(window):
+    page = window.open("tutorials/nmt/four_runs.html#n4-answer")
+    assert page.locator("#n4-answer .in-short").is_visible()
+
+    page = window.open("tutorials/nmt/encoder_decoder.html")
+    equation = page.locator("#equation-e1-decoder")
+    assert not equation.is_visible()
+    for _ in range(2):  # the second time from where one is already
+        page.evaluate("document.body.insertAdjacentHTML('afterbegin', `<a href=#${id}>to</a>`)"
+                      .replace("${id}", "equation-e1-decoder"))
+        page.locator("body > a", has_text="to").first.click()
+        equation.wait_for(state="visible")
+        page.locator("#e1-answer > .admonition-title").click()
+        assert not equation.is_visible()
+
+
 def test_the_bar_has_numbers_points_times_and_the_script(window):
     page = window.open("tutorials/nmt/four_runs.html")
     bar = page.locator(".page-bar").inner_text()
