@@ -75,6 +75,14 @@ def test_units_do_not_change_the_exponents(x, y, z, w):
     )
 
 
+def test_the_table_has_a_row_a_number():
+    found = fit(planted(share=0.01), bootstrap=30)
+    table = found.table()
+    assert list(table) == ["fit", "low", "high"] and sorted(table.index) == ["a", "b", "k", "m"]
+    for name, row in table.iterrows():
+        assert tuple(row) == (getattr(found, name), *found.intervals[name])
+
+
 def test_each_optimum_is_that_of_the_budget_alone():
     runs = planted(share=0.01, seeds=2)
     found = fit(runs, bootstrap=0)
