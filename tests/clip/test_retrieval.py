@@ -55,7 +55,7 @@ def test_seeds_are_not_further_trials():
 
 
 def test_shares_of_nothing_are_refused():
-    with pytest.raises(ValueError, match="expected at least one trial, got none"):
+    with pytest.raises(ValueError, match="^expected at least one trial, got none$"):
         share(torch.zeros(0), 0.5)
     with pytest.raises(ValueError, match="level must lie between 0 and 1, got 1"):
         share(torch.ones(3), 0.5, level=1)

@@ -65,6 +65,16 @@ def test_hoffmanns_law_is_recovered():
     assert fit.predict(70e9, 1.4e12) == pytest.approx(law(70e9, 1.4e12, **HOFFMANN), rel=1e-6)
 
 
+def test_the_table_has_a_row_a_number_and_losses_are_in_double_precision():
+    fit = fit_parametric(*noisy(0), bootstrap=20)
+    table = fit.table()
+    assert list(table) == ["fit", "low", "high"] and list(table.index) == [*NAMES, "a", "b"]
+    for name, row in table.iterrows():
+        assert tuple(row) == (getattr(fit, name), *fit.intervals[name])
+    N, D = np.float32([2.0**24, 2.0**30]), np.float32([2.0**35, 2.0**40])
+    assert fit.predict(N, D).tolist() == fit.predict(N.tolist(), D.tolist()).tolist()
+
+
 @settings(max_examples=40)
 @given(
     st.floats(0.2, 1.0), st.floats(0.2, 1.0), st.floats(0.1, 10), st.floats(0.1, 0.6),

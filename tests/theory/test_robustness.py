@@ -167,6 +167,18 @@ def test_radii_are_computed_for_many_classifiers_and_inputs(pair, seed):
                 torch.testing.assert_close(radii[i, j, k], expected)
 
 
+@pytest.mark.parametrize("pair", ATTACKS)
+def test_classifiers_and_inputs_of_any_scale_stand_side_by_side(pair):
+    _, radius = pair
+    W, X = normal(2, 3), normal(2, 3, seed=1)
+    of_W, of_X = tensor([1e-150, 1e150]), tensor([1e-120, 1e100])
+    expected = radius(W, X) * of_X  # under the largest step, that of the weights cancels
+    if radius is fgm_radius:
+        expected = expected / of_W[:, None]
+    got = radius(W * of_W[:, None], X * of_X[:, None])
+    torch.testing.assert_close(got, expected, atol=0, rtol=1e-12)
+
+
 @given(st.integers(1, 8), decays, st.floats(1, 10), seeds)
 def test_in_one_dimension_weight_decay_helps_under_fgm_and_not_under_fgsm(n, decay, more, seed):
     x, t = normal(n, seed=seed), normal(n, seed=seed + 1)
