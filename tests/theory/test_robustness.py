@@ -107,6 +107,13 @@ def test_each_input_is_attacked_on_its_own_with_its_own_epsilon(seed):
         torch.testing.assert_close(together, torch.stack(alone))
 
 
+@pytest.mark.parametrize("epsilon", [1e-60, 1e60, tensor(1e60), torch.tensor(2)])
+def test_an_epsilon_of_any_size_is_taken(epsilon):
+    for attack in (fgm, fgsm):
+        moved = attack(linear(torch.ones(2).double()), torch.zeros(2).double(), epsilon)
+        assert moved.tolist() == [-float(epsilon)] * 2
+
+
 @given(st.sampled_from([fgm, fgsm]), epsilons)
 def test_without_a_gradient_no_input_moves(attack, epsilon):
     x = normal(3, 2)
