@@ -235,6 +235,73 @@ def test_a_seed_that_ran_few_sizes_is_resampled_with_the_others_only():
         fit(runs[runs["seed"] == 3], group="seed")
 
 
+def lines_through_optima(resamples):
+    """log k, a, log m and b of each: resamples of (log N, loss) at each budget; by polynomials."""
+    lines = []
+    for resample in resamples:
+        log_C, log_N = [], []
+        for C, (x, y) in zip(BUDGETS, resample, strict=True):
+            if len(np.unique(x)) >= 3:
+                middle = x.mean()
+                bend, slope, _ = np.polyfit(x - middle, y, 2)
+                vertex = middle - slope / (2 * bend)
+                if bend > 0 and x.min() <= vertex <= x.max():
+                    log_C.append(math.log(C)), log_N.append(vertex)
+        if len(log_C) < 2:
+            lines.append([math.nan] * 4)
+            continue
+        a, log_k = np.polyfit(log_C, log_N, 1)
+        lines.append([log_k, a, -math.log(6) - log_k, 1 - a])  # since D = C / 6N
+    return np.array(lines)
+
+
+def test_resampled_residuals_have_their_full_variance():
+    runs = planted(sizes=5, share=0.003)
+    found = fit(runs, bootstrap=40, seed=7)
+    curves, pool = [], []
+    for C in BUDGETS:
+        own = runs[runs["flops"] == C]
+        x, y = np.log(own["params"].to_numpy()), own["loss"].to_numpy()
+        X = np.vander(x - x.mean(), 3)
+        hat = X @ np.linalg.pinv(X)
+        curves.append((x, hat @ y, y.mean()))
+        pool.append((y - hat @ y) / np.sqrt(1 - np.diag(hat)) / y.mean())
+    pool = np.concatenate(pool) - np.mean(pool)
+    random = np.random.default_rng(7)
+    drawn = [scale * random.choice(pool, (40, len(x))) for x, _, scale in curves]
+    resamples = [
+        [(x, curve + drawn[k][i]) for k, (x, curve, _) in enumerate(curves)] for i in range(40)
+    ]
+    np.testing.assert_allclose(found.samples, lines_through_optima(resamples), rtol=1e-6)
+    assert found.spread == {"freedom": 10}
+
+
+def test_resampled_seeds_are_refitted_where_they_have_three_sizes():
+    """Each seed ran two or three of six sizes, so that alone it may have no parabola."""
+    runs = planted(sizes=6, seeds=3, share=0.003)
+    size = runs.groupby(["seed", "flops"]).cumcount()
+    few = (runs["seed"] + runs["flops"].rank(method="dense")) % 3 == 0
+    runs = runs[(size % 2 == runs["seed"] % 2) & ~(few & (size > 3))]
+    found = fit(runs, group="seed", bootstrap=60, seed=3)
+    counts = np.random.default_rng(3).multinomial(3, [1 / 3] * 3, size=60)
+    resamples = []
+    for count in counts:
+        drawn = runs.loc[np.repeat(runs.index, count[runs["seed"]])]
+        of = [drawn[drawn["flops"] == C] for C in BUDGETS]
+        resamples.append([(np.log(own["params"]).to_numpy(), own["loss"].to_numpy()) for own in of])
+    expected = lines_through_optima(resamples)
+    assert {2, 3} < {len(np.unique(x)) for resample in resamples for x, _ in resample}
+    np.testing.assert_allclose(found.samples, expected, rtol=1e-6)
+    assert found.spread == {"groups": 3}
+
+
+def test_one_degree_of_freedom_is_enough_for_intervals():
+    runs = planted(sizes=4, share=1e-4)
+    thinned = runs.groupby("flops").head(3)
+    found = fit(pd.concat([thinned, runs[3:4]]), bootstrap=20)
+    assert found.spread == {"freedom": 1} and np.isfinite(found.intervals["a"]).all()
+
+
 def covered(trials, **options):
     truth = {"a": 0.46, "b": 0.54, "k": 3.0, "m": 1 / 18}
     hits = []
