@@ -124,6 +124,14 @@ def test_given_budgets_take_the_runs_near_them():
     one_off = runs.assign(flops=runs["flops"].where(runs.index != 9, 1e19))
     found = fit(one_off, budgets=BUDGETS, tolerance=0.02, bootstrap=0)
     assert found.left_out == (("1 run", "FLOPs within 2% of no budget"),)
+    two_off = one_off.assign(flops=one_off["flops"].where(runs.index != 8, 1e19))
+    found = fit(two_off, budgets=BUDGETS, tolerance=0.02, bootstrap=0)
+    assert found.left_out == (("2 runs", "FLOPs within 2% of no budget"),)
+    assert found.budgets["runs"].tolist() == found.budgets["sizes"].tolist() == [7, 5, 7, 7, 7]
+    columns = ["flops", "runs", "sizes", "bound"]
+    for name in ("params", "tokens", "loss"):
+        columns += [name, f"{name}_low", f"{name}_high"]
+    assert list(found.budgets) == columns
 
 
 def test_flops_without_gaps_are_refused():
@@ -213,15 +221,20 @@ def test_what_cannot_be_fitted_is_refused():
 
 
 def test_as_many_coefficients_as_runs_leave_no_intervals():
-    with pytest.warns(RuntimeWarning, match="no intervals"):
-        found = fit(planted(sizes=3), bootstrap=20)
+    with pytest.warns(RuntimeWarning, match="^no intervals: .* seeds are needed$") as warned:
+        runs = planted(sizes=3)
+        found = fit_isoflop("params", "tokens", "flops", "loss", data=runs, bootstrap=20)
+    assert warned[0].filename == __file__
     assert all(math.isnan(end) for ends in found.intervals.values() for end in ends)
     assert found.a == pytest.approx(0.46, rel=1e-6)
 
 
 def test_resampled_optima_outside_the_grid_are_reported():
-    with pytest.warns(RuntimeWarning, match="resampled optima lie outside"):
-        fit(planted(off=-1.8, share=0.02, seed=2), bootstrap=200)
+    runs = planted(off=-1.8, share=0.02, seed=2)
+    message = "^[0-9]+% of the resampled optima lie outside .*: the intervals are too narrow$"
+    with pytest.warns(RuntimeWarning, match=message) as warned:
+        fit_isoflop("params", "tokens", "flops", "loss", data=runs, bootstrap=200)
+    assert warned[0].filename == __file__
 
 
 def test_a_seed_that_ran_few_sizes_is_resampled_with_the_others_only():
