@@ -274,13 +274,20 @@ FLOATING = [
     lambda x: relative_attention.relative_attention_layer(x, 1.0, 1.0, 1.0, torch.zeros(5)),
     lambda x: relative_attention.max_pooling_error_bound(x, 1, 2.0),
 ]
-KINDS = [torch.tensor([1, 2, 3]), torch.tensor([True, False, True]), x + 0j, x.numpy()]
+NUMBERS = "^[a-zA-Z]+ must hold floating-point numbers, got torch"
+KINDS = {
+    "integers": (torch.tensor([1, 2, 3]), rf"{NUMBERS}\.int64$"),
+    "truth values": (torch.tensor([True, False, True]), rf"{NUMBERS}\.bool$"),
+    "complex": (x + 0j, rf"{NUMBERS}\.complex128$"),
+    "NumPy": (x.numpy(), "^[a-zA-Z]+ must be a torch tensor, got (ndarray|float64)$"),
+}
 
 
 @pytest.mark.parametrize("function", FLOATING)
-@pytest.mark.parametrize("values", KINDS, ids=["integers", "truth values", "complex", "NumPy"])
-def test_what_is_no_floating_point_tensor_is_refused_in_our_words(function, values):
-    with pytest.raises(TypeError) as error:
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_floating_point_tensor_is_refused_in_our_words(function, kind):
+    values, message = KINDS[kind]
+    with pytest.raises(TypeError, match=message) as error:
         function(values)
     assert ours(error.value), error.value
 
