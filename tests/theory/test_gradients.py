@@ -118,6 +118,12 @@ def test_unit_weights_give_a_slope_of_1_for_positive_inputs_and_0_for_others(x, 
     assert slope == (1 if x > 0 or n == 0 else 0)
 
 
+def test_the_bound_of_thousands_of_layers_is_their_product():
+    weights = tensor([[2 / 3, 3 / 2], [0.6, 1.7]]).repeat(1, 3_000)
+    expected = torch.stack([3_000 * w.log().sum() for w in weights[:, :2]]).exp()
+    torch.testing.assert_close(relu_chain_bound(weights), expected, atol=0, rtol=1e-9)
+
+
 def test_no_layers_are_the_identity():
     x, none = tensor([-2.0, 0.0, 3.0]), torch.ones(0).double()
     assert torch.equal(relu_chain(x, none), x)
