@@ -283,9 +283,8 @@ def test_six_runs_of_three_sizes_and_three_numbers_of_tokens_are_enough():
 def test_a_law_that_the_runs_do_not_show_is_reported():
     N, D = design()
     rising = law(N, 1.0, 1.0, 1e-3, 0.0, -0.2, 0.0) + 400 / D**0.3
-    with pytest.warns(RuntimeWarning, match="do not show the whole law: .*alpha is -") as warned:
+    with pytest.warns(RuntimeWarning, match="do not show the whole law: .*alpha is -"):
         fit_parametric(N, D, rising, bootstrap=0)
-    assert warned[0].filename == __file__
     message = "^these runs do not show the whole law: the term of E vanishes, alpha is -0.2$"
     with pytest.warns(RuntimeWarning, match=message):
         fit_parametric(N, D, law(N, D, 0.0, 0.1, 400.0, -0.2, 0.3), bootstrap=0)
