@@ -16,7 +16,7 @@ __all__ = ["ARMS", "BUDGET", "EXPERIMENTS", "LEARNING_RATES", "train_parts"]
 
 BUDGET = 2e11
 """FLOPs of each training run."""
-LEARNING_RATES = (4e-3, 8e-3, 16e-3)
+LEARNING_RATES = (2e-3, 4e-3, 8e-3, 16e-3)
 """Tried for each model."""
 ARMS = {
     "the handouts' model": Parts(),

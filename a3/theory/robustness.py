@@ -177,7 +177,7 @@ def _as(epsilon: float | Tensor, x: Tensor) -> Tensor:
 def _check_epsilon(epsilon: float | Tensor, x: Tensor) -> None:
     check_floating(x=x)
     try:
-        epsilon = torch.as_tensor(epsilon)
+        epsilon = torch.as_tensor(epsilon, dtype=torch.float64)  # else 1e39 is infinite
     except (TypeError, ValueError, RuntimeError):
         raise TypeError(f"epsilon must be a number or a tensor, got {epsilon!r}") from None
     try:

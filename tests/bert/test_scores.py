@@ -18,6 +18,13 @@ def test_scores_stand_beside_the_majority():
     assert found.loss == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item())
 
 
+def test_the_loss_is_worked_out_in_double_precision():
+    logits = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([0, 1, 2, 0, 1, 2, 2])
+    expected = torch.nn.functional.cross_entropy(logits.double(), labels).item()
+    assert scores(logits, labels).loss == pytest.approx(expected, rel=1e-12)
+
+
 def test_always_positive_scores_the_majority_and_finds_no_other_class():
     labels = torch.tensor([0, 1, 2, 2])
     found = scores(torch.tensor([[0.0, 0.0, 1.0]]).expand(4, 3), labels)

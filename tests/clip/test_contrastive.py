@@ -130,7 +130,7 @@ def test_features_that_tell_nothing_cost_log_of_all_the_others():
 
 
 def test_groups_that_are_none_are_refused():
-    with pytest.raises(ValueError, match="expected a group of two at least"):
+    with pytest.raises(ValueError, match="^expected a group of two at least$"):
         supervised_contrastive_loss(features(3, 2), torch.arange(3), 1.0)
     for X, groups in ((features(3, 2), torch.arange(2)), (features(3, 2)[0], torch.zeros(2))):
         with pytest.raises(ValueError, match=r"expected shapes \(n, d\) and \(n,\), got"):

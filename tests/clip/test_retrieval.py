@@ -17,6 +17,16 @@ def test_top_k_gives_the_best_first_and_no_more_than_there_are():
         top_k(torch.ones(1, 3), 0)
 
 
+@pytest.mark.parametrize("shape", [(7,), (2, 7), (3, 2, 7)])
+@pytest.mark.parametrize("k", [1, 3, 7])
+def test_top_k_begins_as_the_sorted_rows_do(shape, k):
+    similarities = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    values, columns = similarities.sort(dim=-1, descending=True)
+    found = top_k(similarities, k)
+    assert torch.equal(found[0], values[..., :k]) and torch.equal(found[1], columns[..., :k])
+    assert top_k(similarities)[0].shape == (*shape[:-1], 5)
+
+
 def test_ranks_count_from_one_and_ties_are_lost():
     similarities = torch.tensor([[0.9, 0.1, 0.5], [0.9, 0.1, 0.5], [0.2, 0.2, 0.2]])
     assert ranks(similarities, torch.tensor([0, 1, 1])).tolist() == [1, 3, 3]
@@ -45,7 +55,7 @@ def test_seeds_are_not_further_trials():
 
 
 def test_shares_of_nothing_are_refused():
-    with pytest.raises(ValueError, match="expected at least one trial, got none"):
+    with pytest.raises(ValueError, match="^expected at least one trial, got none$"):
         share(torch.zeros(0), 0.5)
     with pytest.raises(ValueError, match="level must lie between 0 and 1, got 1"):
         share(torch.ones(3), 0.5, level=1)

@@ -26,6 +26,7 @@ def test_runs_of_a_group_are_drawn_together():
     firsts = counts[:, [1, 0, 3]]
     assert (firsts.sum(1) == 3).all()
     assert firsts.mean(0) == pytest.approx([1, 1, 1], abs=0.2)
+    assert resampling_counts(4, 50, 0, np.array([0, 1, 1, 0])).max() == 2  # two are enough
     with pytest.raises(ValueError, match="groups are resampled, .* got only 7"):
         resampling_counts(3, 10, 0, np.array([7, 7, 7]))
 
@@ -74,8 +75,14 @@ def test_students_interval_of_a_mean_is_scipys():
     assert (values.mean() - reach, values.mean() + reach) == pytest.approx((low, high))
     with pytest.raises(ValueError, match="an interval needs two values, got 1"):
         student(1)
-    with pytest.raises(ValueError, match="level must lie between 0 and 1, got 95"):
-        student(3, 95)
+    assert student(6) == student(6, 0.95)
+    few = np.array([3.0, 4.0])
+    assert student(2) * few.std(ddof=1) == pytest.approx(
+        3.5 - stats.t.interval(0.95, 1, 3.5, stats.sem(few))[0]
+    )
+    for level in (0, 1, 95):
+        with pytest.raises(ValueError, match=f"level must lie between 0 and 1, got {level}"):
+            student(3, level)
 
 
 def test_trials_that_succeed_together_are_fewer():
@@ -87,6 +94,30 @@ def test_trials_that_succeed_together_are_fewer():
     assert together.low < few.low < apart.low  # Student's t instead of the normal distribution
     with pytest.raises(ValueError, match="two groups or more, got only 3"):
         share([1, 0], 0.1, group=[3, 3])
+
+
+@pytest.mark.parametrize("groups", [2, 5, 12])
+@pytest.mark.parametrize("seeds", [None, 3])
+def test_the_interval_of_groups_is_wilsons_of_as_many_trials_as_their_spread_says(groups, seeds):
+    """Groups of one size, so that the variance is that of the mean of their shares."""
+    generator = np.random.default_rng(groups)
+    apart = generator.random((groups, 1)) < 0.5
+    apart[:2] = [[False], [True]]
+    hits = np.where(generator.random((seeds or 1, groups, 10)) < 0.9, apart, ~apart)
+    value, means = hits.mean(), hits.mean(axis=(0, 2))
+    n = value * (1 - value) / (means.var(ddof=1) / groups)
+    z = stats.t.ppf(0.95, groups - 1)
+    # the ends solve (value - x)^2 = z^2 x (1 - x) / n
+    low, high = sorted(np.roots([1 + z**2 / n, -2 * value - z**2 / n, value**2]))
+    hits = hits.reshape(-1, groups * 10)
+    got = share(hits if seeds else hits[0], 0.1, 0.9, group=np.repeat(range(groups), 10))
+    assert n < 10 * groups and (got.low, got.high) == pytest.approx((low, high))
+
+
+def test_shares_at_levels_that_are_none_are_refused():
+    for level in (0, 1, 95, math.nan):
+        with pytest.raises(ValueError, match="level must lie between 0 and 1"):
+            share([1, 0], 0.5, level)
 
 
 def test_trials_of_a_group_each_are_independent_but_for_student():

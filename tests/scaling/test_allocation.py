@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,6 +75,7 @@ def test_orders_of_magnitude_beyond_the_data(parametric, isoflop):
     for fit in (parametric, isoflop):
         best = compute_optimal(fit, [1e15, 1e18, 1e20, 1e21, 1e23])
         assert best.extrapolation == pytest.approx([3, 0, 0, 0, 2], abs=1e-9)
+        assert best.flops.tolist() == [1e15, 1e18, 1e20, 1e21, 1e23]
 
 
 def test_one_budget_gives_numbers_and_several_the_same_numbers(parametric, isoflop):
@@ -85,6 +87,36 @@ def test_one_budget_gives_numbers_and_several_the_same_numbers(parametric, isofl
         for name, ends in one.intervals.items():
             for end, ends_of_many in zip(ends, many.intervals[name], strict=True):
                 assert np.ndim(end) == 0 and ends_of_many[0, 1] == pytest.approx(end)
+
+
+def test_a_budget_may_be_a_whole_number_or_less_than_one(parametric, isoflop):
+    for fit in (parametric, isoflop):
+        assert compute_optimal(fit, 10**20).params == compute_optimal(fit, 1e20).params
+        for budget in (1e-3, 1.0):
+            best = compute_optimal(fit, budget)
+            assert best.extrapolation == pytest.approx(18 - math.log10(budget))
+            assert best.params * best.tokens == pytest.approx(
+                budget / 6 if fit is parametric else fit.k * fit.m * budget ** (fit.a + fit.b)
+            )
+    few = compute_optimal(parametric, 1e20, per_token=0.5)
+    assert few.params == pytest.approx(compute_optimal(parametric, 12e20).params)
+
+
+def test_at_a_budget_of_one_the_intervals_of_seeds_are_those_of_the_factors():
+    runs = [np.tile(part, 4) for part in (N, C / (6 * N), C)]
+    noise = 0.01 * np.random.default_rng(1).standard_normal((4, len(N)))
+    losses = 2 + 0.08 * np.log(N / (1.5 * C**0.46)) ** 2 + noise
+    fit = fit_isoflop(*runs, losses.ravel(), group=np.repeat(range(4), len(N)), bootstrap=100)
+    best = compute_optimal(fit, 1.0)
+    assert best.intervals["params"] == pytest.approx(fit.intervals["k"])
+    assert best.intervals["tokens"] == pytest.approx(fit.intervals["m"])
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in logaddexp")
+def test_resamples_without_a_best_size_are_passed_over(parametric):
+    lost = parametric.samples[:3] * [1, 1, 1, -1, 1]
+    fit = replace(parametric, samples=np.concatenate([lost, parametric.samples]))
+    assert compute_optimal(fit, 1e22).intervals == compute_optimal(parametric, 1e22).intervals
 
 
 def test_without_a_bootstrap_there_are_no_intervals():
@@ -99,8 +131,9 @@ def test_budgets_that_are_not_positive_are_refused(parametric, isoflop):
         for budget in (0, -1e20, math.nan, [1e20, math.inf]):
             with pytest.raises(ValueError, match="the budget must be positive and finite"):
                 compute_optimal(fit, budget)
-        with pytest.raises(ValueError, match="per_token must be positive"):
-            compute_optimal(fit, 1e20, per_token=0)
+        for per_token in (0, math.inf):
+            with pytest.raises(ValueError, match="per_token must be positive"):
+                compute_optimal(fit, 1e20, per_token=per_token)
 
 
 def test_a_law_without_a_best_size_is_refused():
@@ -109,3 +142,5 @@ def test_a_law_without_a_best_size_is_refused():
         fit = fit_parametric(N, C / (6 * N), rising, bootstrap=0)
     with pytest.raises(ValueError, match="no size is best: alpha is -0.2"):
         compute_optimal(fit, 1e20)
+    with pytest.raises(ValueError, match="alpha is 0 and beta 0.3, both must be positive$"):
+        compute_optimal(replace(fit, alpha=0.0, beta=0.3), 1e20)

@@ -75,6 +75,14 @@ def test_units_do_not_change_the_exponents(x, y, z, w):
     )
 
 
+def test_the_table_has_a_row_a_number():
+    found = fit(planted(share=0.01), bootstrap=30)
+    table = found.table()
+    assert list(table) == ["fit", "low", "high"] and sorted(table.index) == ["a", "b", "k", "m"]
+    for name, row in table.iterrows():
+        assert tuple(row) == (getattr(found, name), *found.intervals[name])
+
+
 def test_each_optimum_is_that_of_the_budget_alone():
     runs = planted(share=0.01, seeds=2)
     found = fit(runs, bootstrap=0)
@@ -116,6 +124,14 @@ def test_given_budgets_take_the_runs_near_them():
     one_off = runs.assign(flops=runs["flops"].where(runs.index != 9, 1e19))
     found = fit(one_off, budgets=BUDGETS, tolerance=0.02, bootstrap=0)
     assert found.left_out == (("1 run", "FLOPs within 2% of no budget"),)
+    two_off = one_off.assign(flops=one_off["flops"].where(runs.index != 8, 1e19))
+    found = fit(two_off, budgets=BUDGETS, tolerance=0.02, bootstrap=0)
+    assert found.left_out == (("2 runs", "FLOPs within 2% of no budget"),)
+    assert found.budgets["runs"].tolist() == found.budgets["sizes"].tolist() == [7, 5, 7, 7, 7]
+    columns = ["flops", "runs", "sizes", "bound"]
+    for name in ("params", "tokens", "loss"):
+        columns += [name, f"{name}_low", f"{name}_high"]
+    assert list(found.budgets) == columns
 
 
 def test_flops_without_gaps_are_refused():
@@ -205,15 +221,18 @@ def test_what_cannot_be_fitted_is_refused():
 
 
 def test_as_many_coefficients_as_runs_leave_no_intervals():
-    with pytest.warns(RuntimeWarning, match="no intervals"):
-        found = fit(planted(sizes=3), bootstrap=20)
+    with pytest.warns(RuntimeWarning, match="^no intervals: .* seeds are needed$"):
+        runs = planted(sizes=3)
+        found = fit_isoflop("params", "tokens", "flops", "loss", data=runs, bootstrap=20)
     assert all(math.isnan(end) for ends in found.intervals.values() for end in ends)
     assert found.a == pytest.approx(0.46, rel=1e-6)
 
 
 def test_resampled_optima_outside_the_grid_are_reported():
-    with pytest.warns(RuntimeWarning, match="resampled optima lie outside"):
-        fit(planted(off=-1.8, share=0.02, seed=2), bootstrap=200)
+    runs = planted(off=-1.8, share=0.02, seed=2)
+    message = "^[0-9]+% of the resampled optima lie outside .*: the intervals are too narrow$"
+    with pytest.warns(RuntimeWarning, match=message):
+        fit_isoflop("params", "tokens", "flops", "loss", data=runs, bootstrap=200)
 
 
 def test_a_seed_that_ran_few_sizes_is_resampled_with_the_others_only():
@@ -225,6 +244,73 @@ def test_a_seed_that_ran_few_sizes_is_resampled_with_the_others_only():
     assert found.intervals["a"][0] < 0.46 < found.intervals["a"][1]
     with pytest.raises(ValueError, match="groups are resampled, .* got only 3"):
         fit(runs[runs["seed"] == 3], group="seed")
+
+
+def lines_through_optima(resamples):
+    """log k, a, log m and b of each: resamples of (log N, loss) at each budget; by polynomials."""
+    lines = []
+    for resample in resamples:
+        log_C, log_N = [], []
+        for C, (x, y) in zip(BUDGETS, resample, strict=True):
+            if len(np.unique(x)) >= 3:
+                middle = x.mean()
+                bend, slope, _ = np.polyfit(x - middle, y, 2)
+                vertex = middle - slope / (2 * bend)
+                if bend > 0 and x.min() <= vertex <= x.max():
+                    log_C.append(math.log(C)), log_N.append(vertex)
+        if len(log_C) < 2:
+            lines.append([math.nan] * 4)
+            continue
+        a, log_k = np.polyfit(log_C, log_N, 1)
+        lines.append([log_k, a, -math.log(6) - log_k, 1 - a])  # since D = C / 6N
+    return np.array(lines)
+
+
+def test_resampled_residuals_have_their_full_variance():
+    runs = planted(sizes=5, share=0.003)
+    found = fit(runs, bootstrap=40, seed=7)
+    curves, pool = [], []
+    for C in BUDGETS:
+        own = runs[runs["flops"] == C]
+        x, y = np.log(own["params"].to_numpy()), own["loss"].to_numpy()
+        X = np.vander(x - x.mean(), 3)
+        hat = X @ np.linalg.pinv(X)
+        curves.append((x, hat @ y, y.mean()))
+        pool.append((y - hat @ y) / np.sqrt(1 - np.diag(hat)) / y.mean())
+    pool = np.concatenate(pool) - np.mean(pool)
+    random = np.random.default_rng(7)
+    drawn = [scale * random.choice(pool, (40, len(x))) for x, _, scale in curves]
+    resamples = [
+        [(x, curve + drawn[k][i]) for k, (x, curve, _) in enumerate(curves)] for i in range(40)
+    ]
+    np.testing.assert_allclose(found.samples, lines_through_optima(resamples), rtol=1e-6)
+    assert found.spread == {"freedom": 10}
+
+
+def test_resampled_seeds_are_refitted_where_they_have_three_sizes():
+    """Each seed ran two or three of six sizes, so that alone it may have no parabola."""
+    runs = planted(sizes=6, seeds=3, share=0.003)
+    size = runs.groupby(["seed", "flops"]).cumcount()
+    few = (runs["seed"] + runs["flops"].rank(method="dense")) % 3 == 0
+    runs = runs[(size % 2 == runs["seed"] % 2) & ~(few & (size > 3))]
+    found = fit(runs, group="seed", bootstrap=60, seed=3)
+    counts = np.random.default_rng(3).multinomial(3, [1 / 3] * 3, size=60)
+    resamples = []
+    for count in counts:
+        drawn = runs.loc[np.repeat(runs.index, count[runs["seed"]])]
+        of = [drawn[drawn["flops"] == C] for C in BUDGETS]
+        resamples.append([(np.log(own["params"]).to_numpy(), own["loss"].to_numpy()) for own in of])
+    expected = lines_through_optima(resamples)
+    assert {2, 3} < {len(np.unique(x)) for resample in resamples for x, _ in resample}
+    np.testing.assert_allclose(found.samples, expected, rtol=1e-6)
+    assert found.spread == {"groups": 3}
+
+
+def test_one_degree_of_freedom_is_enough_for_intervals():
+    runs = planted(sizes=4, share=1e-4)
+    thinned = runs.groupby("flops").head(3)
+    found = fit(pd.concat([thinned, runs[3:4]]), bootstrap=20)
+    assert found.spread == {"freedom": 1} and np.isfinite(found.intervals["a"]).all()
 
 
 def covered(trials, **options):

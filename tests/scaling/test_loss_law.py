@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import nnls
 
 from a3.scaling.loss_law import (
     fit_laws,
@@ -100,3 +101,20 @@ def test_a_projected_start_has_the_best_three_for_its_exponents():
     assert start[77, :2].exp().tolist() == pytest.approx([1.5, 0.5])
     assert 0 < shares[2] < 0.01 * shares[0]
     assert np.isfinite(start.numpy()).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_projected_starts_are_those_of_scipys_nonnegative_least_squares(seed):
+    _, n, d, y, _ = problem(seed, runs=20)
+    starts = projected_starts(n, d, y)
+    grid = np.geomspace(0.03, 3, 12)
+    expected = np.stack(np.meshgrid(grid, grid, indexing="ij"), -1).reshape(144, 2)
+    assert starts[:, 3:].numpy() == pytest.approx(expected, rel=1e-12)
+    N, D, loss = np.exp([n.numpy(), d.numpy(), y.numpy()])
+    missing = 0
+    for start, (alpha, beta) in zip(starts.numpy(), expected, strict=True):
+        X = np.stack([1 / loss, N**-alpha / loss, D**-beta / loss], 1)
+        best, _ = nnls(X, np.ones(20))
+        missing += (best == 0).sum()
+        assert np.exp(start[:3]) == pytest.approx(np.maximum(best, 1e-3 / X.mean(0)), rel=1e-6)
+    assert missing

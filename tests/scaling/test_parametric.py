@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
-from scipy.special import logsumexp
+from scipy.special import huber, logsumexp
+from sklearn.metrics import r2_score, root_mean_squared_error
 
 from a3.scaling.loss_law import hoffmann_starts
 from a3.scaling.parametric import fit_parametric
@@ -63,6 +64,16 @@ def test_hoffmanns_law_is_recovered():
     assert fit.left_out == ()
     assert fit.predict(N, D) == pytest.approx(law(N, D, **HOFFMANN), rel=1e-9)
     assert fit.predict(70e9, 1.4e12) == pytest.approx(law(70e9, 1.4e12, **HOFFMANN), rel=1e-6)
+
+
+def test_the_table_has_a_row_a_number_and_losses_are_in_double_precision():
+    fit = fit_parametric(*noisy(0), bootstrap=20)
+    table = fit.table()
+    assert list(table) == ["fit", "low", "high"] and list(table.index) == [*NAMES, "a", "b"]
+    for name, row in table.iterrows():
+        assert tuple(row) == (getattr(fit, name), *fit.intervals[name])
+    N, D = np.float32([2.0**24, 2.0**30]), np.float32([2.0**35, 2.0**40])
+    assert fit.predict(N, D).tolist() == fit.predict(N.tolist(), D.tolist()).tolist()
 
 
 @settings(max_examples=40)
@@ -134,6 +145,37 @@ def test_resamples_fitted_from_the_solution_miss_no_better_fit():
         alone = fit_parametric(*runs, bootstrap=0)
         expected = [*np.log([alone.E, alone.A, alone.B]), alone.alpha, alone.beta]
         assert sample.tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_resampled_seeds_are_drawn_whole():
+    N, D, L = (np.concatenate(parts) for parts in zip(noisy(1), noisy(2), noisy(3), strict=True))
+    seeds = np.repeat([5, 6, 9], len(N) // 3)
+    fit = fit_parametric(N, D, L, group=seeds, bootstrap=6, seed=2)
+    assert fit.spread == {"groups": 3} and list(fit.runs["group"]) == list(seeds)
+    counts = np.random.default_rng(2).multinomial(3, [1 / 3] * 3, size=6)
+    for sample, count in zip(fit.samples, counts, strict=True):
+        runs = [np.repeat(column, np.repeat(count, len(N) // 3)) for column in (N, D, L)]
+        alone = fit_parametric(*runs, bootstrap=0)
+        expected = [*np.log([alone.E, alone.A, alone.B]), alone.alpha, alone.beta]
+        assert sample.tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_fit_is_described_by_its_residuals_and_its_resamples():
+    N, D, L = noisy(1)
+    fit = fit_parametric(N, D, L, bootstrap=50, level=0.8)
+    y, predicted = np.log(L), np.log(fit.predict(N, D))
+    assert fit.runs["residual"].to_numpy() == pytest.approx(predicted - y, abs=1e-9)
+    assert fit.rms == pytest.approx(root_mean_squared_error(y, predicted))
+    assert fit.objective == pytest.approx(huber(1e-3, predicted - y).sum())
+    log_E, _, _, alpha, beta = fit.samples.T
+    for name, values in (
+        ("E", np.exp(log_E)), ("alpha", alpha), ("a", beta / (alpha + beta)),
+        ("b", alpha / (alpha + beta)),
+    ):  # fmt: skip
+        assert fit.intervals[name] == pytest.approx(np.quantile(values, [0.1, 0.9]), rel=1e-4)
+    shifted = predicted - (predicted - y).mean()  # their mean counts in neither
+    assert fit.r_squared == pytest.approx(r2_score(y, shifted))
+    assert fit.level == 0.8 and fit.spread == {} and fit.samples.shape == (50, 5)
 
 
 def test_a_wild_run_hardly_matters():
@@ -223,8 +265,19 @@ def test_what_cannot_be_fitted_is_refused():
         fit_parametric(N, D, L, bootstrap=-5)
     with pytest.raises(ValueError, match="groups are resampled"):
         fit_parametric(N, D, L, group=np.zeros(9))
-    with pytest.raises(ValueError, match=r"starts must be of shape \(s, 5\), got \(4,\)"):
-        fit_parametric(N, D, L, starts=np.zeros(4))
+    with pytest.raises(ValueError, match="delta must be positive and finite, got inf"):
+        fit_parametric(N, D, L, delta=math.inf)
+    for shape in ((4,), (0, 5), (5, 4)):
+        with pytest.raises(ValueError, match=r"starts must be of shape \(s, 5\), got \("):
+            fit_parametric(N, D, L, starts=np.zeros(shape))
+
+
+def test_six_runs_of_three_sizes_and_three_numbers_of_tokens_are_enough():
+    N, D = np.array([1e7, 1e8, 1e9, 1e7, 1e8, 1e9]), np.array([1e9, 1e9, 1e9, 1e10, 1e10, 1e11])
+    start = np.array([[*np.log([1.69, 406.4, 410.7]), 0.34, 0.28]])
+    fit = fit_parametric(N, D, law(N, D, **HOFFMANN), starts=start, bootstrap=0)
+    assert fit.predict(N, D) == pytest.approx(law(N, D, **HOFFMANN))
+    assert fit.alpha == pytest.approx(0.34, rel=1e-4)
 
 
 def test_a_law_that_the_runs_do_not_show_is_reported():
@@ -232,6 +285,9 @@ def test_a_law_that_the_runs_do_not_show_is_reported():
     rising = law(N, 1.0, 1.0, 1e-3, 0.0, -0.2, 0.0) + 400 / D**0.3
     with pytest.warns(RuntimeWarning, match="do not show the whole law: .*alpha is -"):
         fit_parametric(N, D, rising, bootstrap=0)
+    message = "^these runs do not show the whole law: the term of E vanishes, alpha is -0.2$"
+    with pytest.warns(RuntimeWarning, match=message):
+        fit_parametric(N, D, law(N, D, 0.0, 0.1, 400.0, -0.2, 0.3), bootstrap=0)
     no_floor = law(N, D, **HOFFMANN | {"E": 0.0})
     with pytest.warns(RuntimeWarning, match="the term of E vanishes"):
         fit_parametric(N, D, no_floor, bootstrap=0)

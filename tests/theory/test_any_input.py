@@ -274,38 +274,84 @@ FLOATING = [
     lambda x: relative_attention.relative_attention_layer(x, 1.0, 1.0, 1.0, torch.zeros(5)),
     lambda x: relative_attention.max_pooling_error_bound(x, 1, 2.0),
 ]
-KINDS = [torch.tensor([1, 2, 3]), torch.tensor([True, False, True]), x + 0j, x.numpy()]
+NUMBERS = "^[a-zA-Z]+ must hold floating-point numbers, got torch"
+KINDS = {
+    "integers": (torch.tensor([1, 2, 3]), rf"{NUMBERS}\.int64$"),
+    "truth values": (torch.tensor([True, False, True]), rf"{NUMBERS}\.bool$"),
+    "complex": (x + 0j, rf"{NUMBERS}\.complex128$"),
+    "NumPy": (x.numpy(), "^[a-zA-Z]+ must be a torch tensor, got (ndarray|float64)$"),
+}
 
 
 @pytest.mark.parametrize("function", FLOATING)
-@pytest.mark.parametrize("values", KINDS, ids=["integers", "truth values", "complex", "NumPy"])
-def test_what_is_no_floating_point_tensor_is_refused_in_our_words(function, values):
-    with pytest.raises(TypeError) as error:
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_floating_point_tensor_is_refused_in_our_words(function, kind):
+    values, message = KINDS[kind]
+    with pytest.raises(TypeError, match=message) as error:
         function(values)
     assert ours(error.value), error.value
 
 
+KIND = "expected one type and one device, got {} torch.float32 on cpu"
 MIXED = [
-    lambda: gradients.relu_chain(x[0].float(), x),
-    lambda: gradients.rnn(x, W.float(), 2),
-    lambda: robustness.fgm_radius(x, W.float()),
-    lambda: robustness.ridge_loss(x, W.float(), x, 0.1),
-    lambda: relative_attention.relative_attention(W, W.float(), W, torch.zeros(5)),
-    lambda: gradients.jacobian_bound(2.5, 1.0),
-    lambda: gradients.rnn(x, W, 2.5),
-    lambda: relative_attention.as_max_pooling(0.5, 9, 1.0),
-    lambda: relative_attention.as_convolution([1.0], 3.5),
-    lambda: relative_attention.distance_scores({0.5: 1.0}, 3),
-    lambda: robustness.fgm(lambda x: x.sum(-1), x, "large"),
-    lambda: robustness.ridge(W, [1.0, 2.0, 3.0], 0.1),
+    (lambda: gradients.relu_chain(x[0].float(), x), KIND.format("x")),
+    (
+        lambda: gradients.rnn(x, W.float(), 2),
+        "expected one type .*, got x torch.float64 on cpu, W torch.float32 on cpu$",
+    ),
+    (lambda: robustness.fgm_radius(x.float(), W), KIND.format("w")),
+    (lambda: robustness.ridge_loss(x.float(), W, x, 0.1), KIND.format("w")),
+    (
+        lambda: relative_attention.relative_attention(W.float(), W, W, torch.zeros(5)),
+        KIND.format("Q"),
+    ),
+    (lambda: gradients.jacobian_bound(2.5, 1.0), "^the number of states must be a whole number"),
+    (lambda: gradients.rnn(x, W, 2.5), "^the number of states must be a whole number, got 2.5"),
+    (lambda: relative_attention.as_max_pooling(0.5, 9, 1.0), "^a window must be a whole number"),
+    (
+        lambda: relative_attention.as_convolution([1.0], 3.5),
+        "^the length of a sequence must be a whole number, got 3.5",
+    ),
+    (
+        lambda: relative_attention.distance_scores({}, 3.5),
+        "^the length of a sequence must be a whole number, got 3.5",
+    ),
+    (
+        lambda: relative_attention.distance_scores({0.5: 1.0}, 3),
+        "^a distance must be a whole number, got 0.5",
+    ),
+    (
+        lambda: robustness.fgm(lambda x: x.sum(-1), x, "large"),
+        "^epsilon must be a number or a tensor, got 'large'",
+    ),
+    (lambda: robustness.ridge(W, [1.0, 2.0, 3.0], 0.1), "^t must be a torch tensor of real"),
 ]
 
 
-@pytest.mark.parametrize("call", MIXED)
-def test_mixed_types_and_numbers_that_are_not_whole_are_refused_in_our_words(call):
-    with pytest.raises(TypeError) as error:
+@pytest.mark.parametrize(("call", "message"), MIXED)
+def test_mixed_types_and_numbers_that_are_not_whole_are_refused_in_our_words(call, message):
+    with pytest.raises(TypeError, match=message) as error:
         call()
     assert ours(error.value), error.value
+
+
+one = torch.ones(1)
+LARGE = [
+    (lambda: gradients.rnn(one, 1e30 * one[None], 3, activation=torch.relu), "the states are"),
+    (
+        lambda: gradients.rnn_jacobian(one * 1e-9, 1e20 * one[None], 3, activation=torch.relu),
+        "the states are",
+    ),
+    (lambda: robustness.fgm(lambda x: x.sum(-1), one, 1e39), "epsilon would be"),
+    (lambda: robustness.ridge(1e-30 * one[None], 1e30 * one, 1e-70), "the weights would be"),
+    (lambda: robustness.ridge_loss(1e30 * one, one[None], one, 0.1), "the loss would be"),
+]
+
+
+@pytest.mark.parametrize(("call", "what"), LARGE)
+def test_what_is_beyond_the_range_of_its_type_is_named(call, what):
+    with pytest.raises(ValueError, match=f"^{what} beyond the range of torch.float32$"):
+        call()
 
 
 def test_an_attack_in_inference_mode_is_refused_in_our_words():

@@ -95,6 +95,16 @@ def test_a_slope_is_0_or_the_product_of_the_weights_and_within_the_bound(x, weig
     assert bound.item() == pytest.approx(math.prod(map(abs, weights.tolist())), rel=1e-12)
 
 
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_one_negative_weight_at_any_place_but_the_first_ends_the_slope(n):
+    for place in range(n):
+        weights = torch.full((n,), 2.0).double()
+        weights[place] = -3
+        x = tensor([1.0, -1.0])
+        expected = [0.0, -3 * 2.0 ** (n - 1) if place == 0 else 0.0]
+        assert relu_chain_derivative(x, weights).tolist() == expected
+
+
 @given(st.floats(1e-3, 1e3), chains(signs=("positive", "first negative")))
 def test_the_bound_of_a_chain_is_attained_on_one_side_and_the_other_is_flat(x, weights):
     side = -1 if len(weights) and weights[0] < 0 else 1
@@ -106,6 +116,12 @@ def test_the_bound_of_a_chain_is_attained_on_one_side_and_the_other_is_flat(x, w
 def test_unit_weights_give_a_slope_of_1_for_positive_inputs_and_0_for_others(x, n):
     slope = relu_chain_derivative(tensor(x), torch.ones(n).double())
     assert slope == (1 if x > 0 or n == 0 else 0)
+
+
+def test_the_bound_of_thousands_of_layers_is_their_product():
+    weights = tensor([[2 / 3, 3 / 2], [0.6, 1.7]]).repeat(1, 3_000)
+    expected = torch.stack([3_000 * w.log().sum() for w in weights[:, :2]]).exp()
+    torch.testing.assert_close(relu_chain_bound(weights), expected, atol=0, rtol=1e-9)
 
 
 def test_no_layers_are_the_identity():
@@ -242,6 +258,7 @@ def test_one_state_is_the_first_and_its_jacobian_the_identity(network):
 @pytest.mark.parametrize("residual", [False, True])
 def test_networks_broadcast_their_states_and_weights(residual):
     x, W = normal(3, 1, 4), normal(2, 4, 4, seed=1)
+    assert torch.equal(rnn(x[0], W[:, None], 2)[:, 0], rnn(x[0], W, 2))
     states, J = rnn(x, W, 5, residual=residual), rnn_jacobian(x, W, 5, residual=residual)
     assert states.shape == (3, 2, 5, 4) and J.shape == (3, 2, 5, 4, 4)
     for i in range(3):
@@ -270,7 +287,7 @@ def test_a_bound_beyond_the_floats_is_infinite():
 @pytest.mark.parametrize(
     ("x", "weights", "message"),
     [
-        (1.0, 2.0, r"expected weights of shape \(..., n\), one a layer"),
+        (1.0, 2.0, r"^expected weights of shape \(..., n\), one a layer; got a single number$"),
         (math.nan, [1.0], "x must be finite"),
         ([1.0, -math.inf], [1.0], "x must be finite"),
         (1.0, [1.0, math.inf], "weights must be finite"),
@@ -307,6 +324,7 @@ BAD = tensor(math.nan)
         (torch.ones(2), torch.ones(2, 3), 2, r"square weights .* got \(2,\) and \(2, 3\)"),
         (torch.ones(3), torch.ones(2, 3), 2, r"square weights .* got \(3,\) and \(2, 3\)"),
         (torch.ones(2), torch.ones(2), 2, r"square weights .* got \(2,\) and \(2,\)"),
+        (torch.ones(3), torch.ones(5, 2, 3), 2, r"square weights .* got \(3,\) and \(5, 2, 3\)"),
         (torch.tensor(1.0), torch.eye(1), 2, r"square weights .* got \(\) and \(1, 1\)"),
         (torch.ones(2), torch.eye(2), 0, "number of states must be at least 1, got 0"),
         (BAD.expand(2), torch.eye(2).double(), 2, "x must be finite"),

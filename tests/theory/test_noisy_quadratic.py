@@ -491,6 +491,17 @@ def test_arguments_out_of_their_range_are_refused(arguments, message):
             PROBLEM.simulate(*arguments, trajectories=2, generator=torch.Generator())
 
 
+def test_steps_of_another_shape_than_the_rates_are_refused():
+    for function in (PROBLEM.second_moment, PROBLEM.loss):
+        with pytest.raises(ValueError, match=r"shapes \(4,\), \(2,\) and \(\) cannot be broadcast"):
+            function(torch.ones(4), tensor([0.1, 0.2]), 1.0)
+
+
+def test_one_trajectory_is_enough():
+    w = PROBLEM.simulate(2, 0.1, 1.0, trajectories=1, generator=torch.Generator().manual_seed(0))
+    assert w.shape == (3, 1, 2)
+
+
 @pytest.mark.parametrize("trajectories", [0, -1])
 def test_no_trajectories_are_refused(trajectories):
     with pytest.raises(ValueError, match=f"trajectories must be at least 1, got {trajectories}"):

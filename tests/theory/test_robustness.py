@@ -107,6 +107,13 @@ def test_each_input_is_attacked_on_its_own_with_its_own_epsilon(seed):
         torch.testing.assert_close(together, torch.stack(alone))
 
 
+@pytest.mark.parametrize("epsilon", [1e-60, 1e60, tensor(1e60), torch.tensor(2)])
+def test_an_epsilon_of_any_size_is_taken(epsilon):
+    for attack in (fgm, fgsm):
+        moved = attack(linear(torch.ones(2).double()), torch.zeros(2).double(), epsilon)
+        assert moved.tolist() == [-float(epsilon)] * 2
+
+
 @given(st.sampled_from([fgm, fgsm]), epsilons)
 def test_without_a_gradient_no_input_moves(attack, epsilon):
     x = normal(3, 2)
@@ -165,6 +172,18 @@ def test_radii_are_computed_for_many_classifiers_and_inputs(pair, seed):
                 norm = W[i, j].abs().sum() if pair[1] is fgsm_radius else W[i, j].square().sum()
                 expected = abs(W[i, j] @ X[k]) / norm if norm else tensor(0.0)
                 torch.testing.assert_close(radii[i, j, k], expected)
+
+
+@pytest.mark.parametrize("pair", ATTACKS)
+def test_classifiers_and_inputs_of_any_scale_stand_side_by_side(pair):
+    _, radius = pair
+    W, X = normal(2, 3), normal(2, 3, seed=1)
+    of_W, of_X = tensor([1e-100, 1e100]), tensor([1e-170, 1e170])
+    expected = radius(W, X) * of_X  # under the largest step, that of the weights cancels
+    if radius is fgm_radius:
+        expected = expected / of_W[:, None]
+    got = radius(W * of_W[:, None], X * of_X[:, None])
+    torch.testing.assert_close(got, expected, atol=0, rtol=1e-12)
 
 
 @given(st.integers(1, 8), decays, st.floats(1, 10), seeds)
