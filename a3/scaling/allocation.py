@@ -83,8 +83,8 @@ def _best_split(law: np.ndarray, log_ND: np.ndarray) -> np.ndarray:
     e, a, b, alpha, beta = np.moveaxis(law, -1 - log_ND.ndim, 0)
     with np.errstate(invalid="ignore", divide="ignore"):  # resampled exponents may be negative
         log_N = (np.log(alpha / beta) + a - b + beta * log_ND) / (alpha + beta)
-    log_D = log_ND - log_N
-    log_L = np.logaddexp(np.logaddexp(e, a - alpha * log_N), b - beta * log_D)
+        log_D = log_ND - log_N
+        log_L = np.logaddexp(np.logaddexp(e, a - alpha * log_N), b - beta * log_D)
     return np.stack([log_N, log_D, log_L], axis=-1 - log_ND.ndim)
 
 

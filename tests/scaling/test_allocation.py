@@ -112,7 +112,6 @@ def test_at_a_budget_of_one_the_intervals_of_seeds_are_those_of_the_factors():
     assert best.intervals["tokens"] == pytest.approx(fit.intervals["m"])
 
 
-@pytest.mark.filterwarnings("ignore:invalid value encountered in logaddexp")
 def test_resamples_without_a_best_size_are_passed_over(parametric):
     lost = parametric.samples[:3] * [1, 1, 1, -1, 1]
     fit = replace(parametric, samples=np.concatenate([lost, parametric.samples]))
