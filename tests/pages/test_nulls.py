@@ -17,7 +17,6 @@ import matplotlib.pyplot as plt
 import pytest
 
 from a3.lab.environment import profile
-from a3.runs.modern import ARMS as MODERN
 from a3.runs.notebook import experiments
 
 from .nulls import Arms, Learned, Losses, Missing, Translators, nothing_trained
@@ -46,7 +45,7 @@ CLAIMS = {
     "tutorials/nmt/fresh_words": [Losses("sweep", "six widths", "fresh words")],
     "tutorials/nmt/isoflop": [WIDTHS],
     "tutorials/nmt/lengths": [Arms("kind", "sinusoidal", "none")],
-    "tutorials/nmt/modern": [Arms("parts", MODERN["rotary positions"], MODERN["wider MLP"])],
+    "tutorials/nmt/modern": [Arms("rotary", True, False), Arms("heads", 1, 4)],
     "tutorials/nmt/one_or_two": [
         Translators(("small", 90), ("small", 128), ("history", "accuracy"))
     ],

@@ -40,6 +40,8 @@ for row, (_, losses) in enumerate(loss.iterrows()):
 ax.axvline(loss.loc["the handouts' model"].median(), ls="--", color="#888888")
 ax.set(xscale="log", yticks=range(len(loss)), yticklabels=loss.index)
 ax.set(xlabel="loss on held-out words (nats a token, log scale)")
+ax.set_xticks([0.1, 0.2, 0.5, 1], ["0.1", "0.2", "0.5", "1"], minor=False)
+ax.set_xticks([], minor=True)
 ax.invert_yaxis()
 
 # %%
@@ -86,13 +88,13 @@ if full:
     assert max(steps["wider MLP"], steps["all together"]) < steps["the handouts' model"] / 2
 
 in_short(
-    """At equal compute, several heads and rotary positions lower the loss, to
-    {worth[four heads]:.2f} and {worth[rotary positions]:.2f} of that of the handouts' model (means
-    over {seeds} seeds). A wider MLP and tied embeddings raise it, to {worth[wider MLP]:.2f} and
-    {worth[tied embeddings]:.2f}. Norms alone change it by less than a quarter. The wider MLP makes a step so dear that less than
-    half as many can be paid. Heads, norms before each part and rotary positions together do best,
-    {worth[heads, norm before, rotary]:.2f}; all that go together do worst,
-    {worth[all together]:.2f}.""",
+    """At equal compute, several heads and rotary positions lower the loss, to {worth[four
+    heads]:.2f} and {worth[rotary positions]:.2f} of that of the handouts' model (means over
+    {seeds} seeds). A wider MLP and tied embeddings raise it, to {worth[wider MLP]:.2f} and
+    {worth[tied embeddings]:.2f}. Norms alone change it by less than a quarter. The wider MLP
+    makes a step so dear that less than half as many can be paid. Heads, norms before each part
+    and rotary positions together do best, {worth[heads, norm before, rotary]:.2f}; all that go
+    together do worst, {worth[all together]:.2f}.""",
     seeds=loss.shape[1],
     worth=worth,
 )
@@ -102,17 +104,10 @@ in_short(
 # the same order; its mean is geometric. The rate is that with the lowest mean loss on a tenth of
 # the training words, so the held-out words chose nothing. Dearer steps are fewer.
 
-table = pd.DataFrame(
-    {
-        "model": loss.index,
-        "rate": best[loss.index].to_numpy(),
-        "steps": steps[loss.index].to_numpy(),
-        "loss, median": loss.median(axis=1).to_numpy(),
-        "ratio, mean": worth[loss.index].to_numpy(),
-        "least": ratio.min(axis=1).to_numpy(),
-        "greatest": ratio.max(axis=1).to_numpy(),
-    }
-)
+table = pd.DataFrame({"rate": best, "steps": steps, "loss, median": loss.median(axis=1)})
+table = table.join(pd.DataFrame({"ratio, mean": worth, "least": ratio.min(axis=1)}))
+table = table.assign(greatest=ratio.max(axis=1))
+table = table.loc[list(ARMS)].reset_index(names="model")
 show(table.style.hide().format(precision=2).format(precision=3, subset=["rate", "loss, median"]))
 
 # %%
