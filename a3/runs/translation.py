@@ -187,7 +187,7 @@ EXPERIMENTS = {
     "four runs": Experiment(
         (
             "tutorials/nmt/four_runs",
-            "tutorials/nmt/words",
+            "tutorials/nmt/wrong_words",
             "tutorials/nmt/tuning",
             "resources/compute",
         ),
