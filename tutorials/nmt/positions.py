@@ -103,26 +103,27 @@ assert by_distance.min() > 0.3  # the slow waves keep far ones alike, too
 # anagram: not similar logits, the same ones. With positions added, all this breaks.
 
 torch.manual_seed(0)
-attention, X, order = ScaledDotAttention(H), torch.randn(1, 9, H), torch.randperm(9)
+attention, X = ScaledDotAttention(H), torch.randn(1, 9, H)
+order = torch.randperm(9)
 
 
 def difference(positions):
-    """Largest entry of A(ΠX) - ΠA(X), with the positions added to what A is given."""
-    permuted, X_ = X[:, order] + positions, X + positions
-    apart = attention(*[permuted] * 3)[0] - attention(*[X_] * 3)[0][:, order]
+    """Largest entry of A(ΠX) - ΠA(X), with positions added to what A is given."""
+    permuted, plain = (x + positions for x in (X[:, order], X))
+    apart = attention(*[permuted] * 3)[0] - attention(*[plain] * 3)[0][:, order]
     return float(apart.detach().abs().max())
 
 
-anagrams = WordPairs([(word, "opstay") for word in ("stop", "spot", "post", "tops")])
-batch = anagrams[torch.arange(4)]
+anagrams = [(word, "opstay") for word in ("stop", "spot", "post", "tops")]
+batch = WordPairs(anagrams)[torch.arange(4)]
 model = EncoderDecoder(hidden=32, layers=3)
 found = {"with positions": model(batch.source, batch.inputs)[0].detach()}
 model.encoder.positions = NoPositions()
 found["without positions"] = model(batch.source, batch.inputs)[0].detach()
-for name, logits in found.items():
-    places, apart = P[:9] if name == "with positions" else 0, (logits - logits[:1]).abs().max()
-    print(f"{name}: A(ΠX) and ΠA(X) differ by {difference(places):.1e}, anagrams by {apart:.1e}")
-    assert (difference(places) < 1e-6) == (apart < 1e-5) == (name == "without positions")
+for (name, logits), places in zip(found.items(), (P[:9], 0), strict=True):
+    attention_by, anagrams_by = difference(places), (logits - logits[:1]).abs().max()
+    print(f"{name}: A(ΠX) - ΠA(X) {attention_by:.1e}, anagrams {anagrams_by:.1e}")
+    assert (attention_by < 1e-6) == (anagrams_by < 1e-5) == (name[4:] != " positions")
 
 # %%
 # **What sines and cosines offer.** Position :math:`t` is coded at :math:`H/2` wavelengths, from
@@ -131,8 +132,8 @@ for name, logits in found.items():
 # .. math::
 #    :label: sinusoidal-positions
 #
-#    P_{t,2i} = \sin(\omega_i t), \qquad P_{t,2i+1} = \cos(\omega_i t), \qquad
-#    \omega_i = 10000^{-2i/H}, \qquad i = 0, \dots, H/2 - 1 .
+#    \begin{aligned} P_{t,2i} &= \sin(\omega_i t), \qquad & \omega_i &= 10000^{-2i/H}, \\
+#    P_{t,2i+1} &= \cos(\omega_i t), & i &= 0, \dots, H/2 - 1 . \end{aligned}
 #
 # The table is made for texts of thousands of tokens: over a word the slowest cosine is nearly 1, a
 # constant that any bias could supply.
@@ -178,7 +179,7 @@ for delta in (1, 7, 40):
 assert torch.allclose(P.norm(dim=1), torch.full((length,), (H / 2) ** 0.5))
 assert (1 - P[:20, -1]).max() < 1e-5  # the slowest cosine
 
-# %%
+# %% tags=["hide-input"]
 # .. solution-end::
 #
 # Any length? Positions beyond the training words
