@@ -178,7 +178,7 @@ EXPERIMENTS = {
         lambda run: run["hyperparameters"].epochs * 2.0 / run.get("every", 1),
     ),
     "one sequence": Experiment(
-        ("tutorials/nmt/decoder_only",),
+        ("tutorials/nmt/end_of_prompt",),
         learn,
         _learn,
         partial(_learn, every=10),

@@ -36,7 +36,7 @@ CLAIMS = {
     "tutorials/clip/recipe": [Learned("small-CLIP")],
     "tutorials/clip/unseen_drawings": [Learned("small-CLIP")],
     "tutorials/clip/zero_shot": [Learned("small-CLIP")],
-    "tutorials/nmt/decoder_only": [Learned("one-sequence")],
+    "tutorials/nmt/end_of_prompt": [Learned("one-sequence")],
     "tutorials/nmt/equal_compute": [WIDTHS, Arms("shuffled", False, True)],
     "tutorials/nmt/extrapolation": [WIDTHS],
     "tutorials/nmt/four_runs": [
