@@ -187,6 +187,7 @@ EXPERIMENTS = {
     "four runs": Experiment(
         (
             "tutorials/nmt/four_runs",
+            "tutorials/nmt/one_or_two",
             "tutorials/nmt/wrong_words",
             "tutorials/nmt/tuning",
             "resources/compute",
