@@ -45,7 +45,7 @@ left.set(yscale="log", xlabel="epochs", ylabel="validation loss (nats per token)
 right.set(xscale="log", xlabel="compute (TFLOPs)")
 left.legend()
 
-# %%
+# %% tags=["hide-input"]
 # **At equal parameters, by epoch and by compute.** On one side is the decoder-only model of the
 # handouts, on the other an encoder--decoder with as many parameters. Both read the same words with
 # the same optimiser. The losses are on held-out words; lines are medians of three seeds, bands
@@ -133,7 +133,7 @@ in_short(
     a=a, b=b, c=c, d=d, parameters=more["parameters"], flops=more["TFLOPs"], cost=cost,
 )
 
-# %%
+# %% tags=["hide-input"]
 # **The models of the handouts**, side by side on the small list, at their own settings: the
 # decoder-only one, and the encoder--decoders of :doc:`four_runs`. Numbers are medians over three
 # seeds. The decoder-only model is the better one, and the larger one, trained with more compute:
@@ -150,7 +150,7 @@ print(f"{'truth':27}{pig_latin(SENTENCE)}")
 for name, of_seeds in handouts.items():
     print(f"{name:27}{translate(of_seeds[0].model, SENTENCE)}")
 
-# %%
+# %% tags=["hide-input"]
 # **A fair opponent.** More parameters or more compute would help either model. So we give the
 # encoder--decoder three layers a side, and the width, 90, at which its parameters come closest. It
 # takes half the compute for a word, since the letters of the word pass through its encoder only and
