@@ -53,11 +53,11 @@ assert max(max(run[3:]) - min(run[3:]) for run in scaled) < 0.05  # level from H
 # .. exercise-start:: Scaled dot-product attention (2025, 2.1-1; 2023, 3.1-1)
 #    :label: n1
 #
-# A :term:`query` asks, a :term:`key` answers, a :term:`value` is what is handed over. Write a
-# layer that projects each of the three by a matrix of its own, scores every key by its dot
-# product with the query over the root of the width, turns the scores into weights that sum to
-# one, and averages the values by them. It must accept one query a sequence, :math:`(B, H)`, and
-# several, :math:`(B, k, H)` :cite:p:`handout2025,handout2023`.
+# A :term:`query` asks, a :term:`key` answers, a :term:`value` is what is handed over. Write a layer
+# that projects each of the three by a matrix of its own, scores every key by its dot product with
+# the query over the root of the width, turns the scores into weights that sum to one, and averages
+# the values by them. It must accept one query a sequence, :math:`(B, H)`, and several, :math:`(B,
+# k, H)` :cite:p:`handout2025,handout2023`.
 #
 # .. exercise-end::
 #
@@ -75,18 +75,18 @@ assert max(max(run[3:]) - min(run[3:]) for run in scaled) < 0.05  # level from H
 #    :class: in-short with-code
 #
 #    Project all three, score each key by its scaled dot product with the query, normalise over the
-#    keys, and average the values. A query of shape ``(batch_size, hidden_size)`` gets a middle
-#    axis of length one, and comes back with it. The notebook's text says that weights are
-#    ``(batch_size, seq_len, k)``, but its softmax runs along the last axis and its plots have a row
-#    for each query, so they must be ``(batch_size, k, seq_len)``.
+#    keys, and average the values. A query of shape ``(batch_size, hidden_size)`` gets a middle axis
+#    of length one, and comes back with it. The notebook's text says that weights are ``(batch_size,
+#    seq_len, k)``, but its softmax runs along the last axis and its plots have a row for each
+#    query, so they must be ``(batch_size, k, seq_len)``.
 
 
 def forward(self, queries, keys, values):
     if queries.dim() == 2:
         queries = queries.unsqueeze(1)  # k = 1
     q, k, v = self.Q(queries), self.K(keys), self.V(values)
-    unnormalized_attention = torch.bmm(q, k.transpose(1, 2)) * self.scaling_factor
-    attention_weights = self.softmax(unnormalized_attention)  # (batch_size, k, seq_len)
+    unnormalized_attention = q @ k.transpose(1, 2) * self.scaling_factor
+    attention_weights = self.softmax(unnormalized_attention)
     context = torch.bmm(attention_weights, v)  # (batch_size, k, hidden_size)
     return context, attention_weights
 
@@ -104,9 +104,9 @@ def forward(self, queries, keys, values):
 #    \alpha_{ti} &= \frac{e^{\tilde\alpha_{ti}}}{\sum_{j=1}^{T} e^{\tilde\alpha_{tj}}}, \\
 #    c_t &= \sum_{i=1}^{T} \alpha_{ti}\, W_v v_i . \end{aligned}
 #
-# Stack the projected vectors as the rows of :math:`Q \in \mathbb{R}^{k \times H}` and
-# :math:`K, V \in \mathbb{R}^{T \times H}`. Entry :math:`(t, i)` of :math:`QK^\top` is then the dot
-# product of query :math:`t` with key :math:`i`, and :eq:`projected-attention` becomes one formula:
+# Stack the projected vectors as the rows of :math:`Q \in \mathbb{R}^{k \times H}` and :math:`K, V
+# \in \mathbb{R}^{T \times H}`. Entry :math:`(t, i)` of :math:`QK^\top` is then the dot product of
+# query :math:`t` with key :math:`i`, and :eq:`projected-attention` becomes one formula:
 #
 # .. math::
 #    :label: scaled-dot-attention
@@ -164,8 +164,8 @@ for expected in (context[:, 0], layer(queries[:, 0], keys, values)[0]):
 #
 #    \operatorname{Var}(q^\top k) = \sum_{j=1}^{H} \operatorname{Var}(q_j k_j) = H .
 #
-# Scores of size :math:`\sqrt{H}` make the softmax all but a maximum. That is bad for learning,
-# too: the derivative of the weights by the scores is
+# Scores of size :math:`\sqrt{H}` make the softmax all but a maximum. That is bad for learning, too:
+# the derivative of the weights by the scores is
 #
 # .. math::
 #    :label: softmax-jacobian
@@ -213,8 +213,8 @@ for H in (32, 512):
 # Summary
 # -------
 #
-# Attention is an average of values, weighted by a softmax of scores, :eq:`scaled-dot-attention`.
-# At the first step the root keeps scores, and so the gradient, nearly alike for any width.
+# Attention is an average of values, weighted by a softmax of scores, :eq:`scaled-dot-attention`. At
+# the first step the root keeps scores, and so the gradient, nearly alike for any width.
 #
 # Exercises
 # ---------
@@ -242,8 +242,8 @@ assert torch.allclose(mean, V.mean(dim=1, keepdim=True).expand_as(mean), atol=1e
 # .. exercise-start:: Attention as a soft maximum
 #    :label: attention-hard
 #
-# *Medium.* Multiply the queries by :math:`\beta` and let it grow. What does the layer become,
-# and how fast? Suppose that the best score leads the second best by :math:`\Delta`.
+# *Medium.* Multiply the queries by :math:`\beta` and let it grow. What does the layer become, and
+# how fast? Suppose that the best score leads the second best by :math:`\Delta`.
 #
 # .. exercise-end::
 #

@@ -84,8 +84,8 @@ def forward(self, queries, keys, values):
     if queries.dim() == 2:
         queries = queries.unsqueeze(1)  # k = 1
     q, k, v = self.Q(queries), self.K(keys), self.V(values)
-    unnormalized_attention = torch.bmm(q, k.transpose(1, 2)) * self.scaling_factor
-    after = 1 + keys.shape[1] - queries.shape[1]  # the queries are the last positions
+    unnormalized_attention = q @ k.transpose(1, 2) * self.scaling_factor
+    after = 1 + keys.shape[1] - queries.shape[1]  # one, if all ask
     mask = torch.full_like(unnormalized_attention, self.neg_inf).triu(after)
     attention_weights = self.softmax(unnormalized_attention + mask)
     return torch.bmm(attention_weights, v), attention_weights

@@ -73,10 +73,12 @@ show(drawing)
 #    ``<EOS>``. The output is the source and the whole target: the input moved on by one place.
 
 
-def generate_tensors_for_training_decoder_nmt(src_EOP, tgt_EOS, start_token, cuda):
-    SOS = torch.full_like(src_EOP[:, :1], start_token)  # on the device of src_EOP
+def generate_tensors_for_training_decoder_nmt(
+    src_EOP, tgt_EOS, start_token, cuda
+):
+    SOS = torch.full_like(src_EOP[:, :1], start_token)  # on its device
     SOS_src_EOP_tgt = torch.cat([SOS, src_EOP, tgt_EOS[:, :-1]], dim=1)
-    src_EOP_tgt_EOS = torch.cat([src_EOP, tgt_EOS], dim=1)  # (batch_size, seq_len)
+    src_EOP_tgt_EOS = torch.cat([src_EOP, tgt_EOS], dim=1)
     return SOS_src_EOP_tgt, src_EOP_tgt_EOS
 
 
@@ -98,7 +100,7 @@ def generate_tensors_for_training_decoder_nmt(src_EOP, tgt_EOS, start_token, cud
 
 
 def letters(tokens):
-    marks = {SOS: "<SOS>", EOP: "<EOP>", EOS: "<EOS>"}
+    marks = {SOS: "SOS", EOP: "EOP", EOS: "EOS"}
     return [marks.get(z) or ALPHABET[z] for z in tokens.tolist()]
 
 
@@ -154,7 +156,8 @@ def forward(self, inputs):
     x = self.embedding(inputs)  # (batch_size, seq_len, hidden_size)
     x = x + self.positional_encodings[: inputs.shape[1]]
     self_attention_weights = []
-    for attention, mlp in zip(self.self_attentions, self.attention_mlps, strict=True):
+    layers = zip(self.self_attentions, self.attention_mlps, strict=True)
+    for attention, mlp in layers:
         context, weights = attention(x, x, x)
         x = x + context
         x = x + mlp(x)
@@ -219,8 +222,8 @@ of_logits, of_embeddings = torch.autograd.grad(loss, (logits, embedded))
 assert (of_embeddings[0] != 0).any(dim=1).all()
 assert (of_logits[0, :S] == 0).all() and (of_logits[0, S:] != 0).all()
 sizes = [gradient[0].norm(dim=1).tolist() for gradient in (of_logits, of_embeddings)]
-table = pd.DataFrame(sizes, ["gradient of logits", "of embedding"])
-show(table.style.relabel_index(letters(inputs[0]), axis="columns").format("{:.2f}"))
+table = pd.DataFrame(sizes, ["logits", "embedding"])
+show(table.style.relabel_index(letters(inputs[0]), axis="columns").format("{:.1f}"))
 
 # %% tags=["hide-input"]
 # **Does anything leak?** As for :doc:`a single layer <causal>`, we change each input and see which

@@ -143,7 +143,7 @@ if full:
     assert int(by_place[:14].argmin()) == 0
 show(table.style.hide().format("{:.0%}", subset=columns[2:]).format("{:.3f}", subset="loss"))
 
-# %%
+# %% tags=["hide-input"]
 # In each of the twelve models more than two thirds of the distance is the uneven costs: a tenth of
 # the words carries more than a third of the loss. It carries most in the best model and least in
 # the worst. So exact match and loss need not move together, and this book reports both. Within a
