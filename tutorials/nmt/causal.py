@@ -167,12 +167,11 @@ for name, outputs, like in (
     assert (leak(outputs, like) == 0) == (name != "plain attention")
 
 # %%
-# A test by changes can miss a leak that none of its draws opens, but what it finds is one.
-#
-# **The derivative**, :math:`\partial c_t / \partial x_i`, an :math:`H \times H` block for every
-# pair of positions, is what the figure draws. It is a good picture and a weaker test: it must
-# vanish where there is no dependence, but it can vanish where there is one. Here is a leak that it
-# does not see: a later input that gets in by way of a ReLU which happens to be off.
+# A test by changes can miss a leak, but what it finds is one. **The derivative**, :math:`\partial
+# c_t / \partial x_i`, an :math:`H \times H` block for every pair of positions, is what the figure
+# draws. It is a good picture and a weaker test: it must vanish where there is no dependence, but it
+# can vanish where there is one. Here is a leak that it does not see: a later input that gets in by
+# way of a ReLU which happens to be off.
 
 assert (influence(plain) > 0).all()
 assert torch.equal(influence(causal) > 0, torch.ones(T, T, dtype=bool).tril())

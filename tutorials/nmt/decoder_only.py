@@ -94,15 +94,8 @@ def generate_tensors_for_training_decoder_nmt(
 #    \text{inputs} &= (z_0, \dots, z_{s-1}), \quad \text{targets} = (z_1, \dots, z_s), \quad
 #    s = S + T . \end{aligned}
 #
-# The places to score are those that must name a token of the translation. The first is place
-# :math:`S`, which *reads* ``<EOP>``. :class:`a3.translation.prompts.Prompts` keeps them with each
-# batch.
-
-
-def letters(tokens):
-    marks = {SOS: "SOS", EOP: "EOP", EOS: "EOS"}
-    return [marks.get(z) or ALPHABET[z] for z in tokens.tolist()]
-
+# The places to score must name a token of the translation. The first is place :math:`S`, which
+# *reads* ``<EOP>``. :class:`a3.translation.prompts.Prompts` keeps them with each batch.
 
 source = torch.tensor([[*encode("team")[:-1], EOP]])
 target = torch.tensor([encode("eamtay")])
@@ -114,8 +107,9 @@ assert torch.equal(inputs[:, 1:], targets[:, :-1])  # one place on
 S, s = source.shape[1], inputs.shape[1]
 team = Prompts(WordPairs(["team"]))[torch.tensor([0])]
 assert team.scored.tolist() == list(range(S, s)) and torch.equal(team.targets, target[0])
-scored = ["yes" if t in team.scored else "" for t in range(s)]
-rows = [letters(inputs[0]), letters(targets[0]), scored]
+signs = {SOS: "SOS", EOP: "EOP", EOS: "EOS"} | dict(enumerate(ALPHABET))
+rows = [[signs[z] for z in tokens[0].tolist()] for tokens in (inputs, targets)]
+rows.append(["yes" if t in team.scored else "" for t in range(s)])
 table = pd.DataFrame(rows, ["reads", "must name", "scored"])
 show(table.style.hide(axis="columns"))
 
@@ -128,10 +122,10 @@ show(table.style.hide(axis="columns"))
 # .. exercise-start:: Forward pass (2025, 2.2-2; 2023, 3.2-2)
 #    :label: d2
 #
-# Write the forward pass of the decoder-only model: embeddings and positions, layers of causal
+# Write the forward pass of the model: embeddings and positions, layers of causal
 # :term:`self-attention` and an MLP, each with a :term:`residual connection`, and logits. The loss
 # is on what follows ``<EOP>`` :cite:p:`handout2025,handout2023`. Ours: which logits get a gradient,
-# and which embeddings? Does the :term:`padding` of a batch need a mask?
+# and which embeddings? Does :term:`padding` need a mask?
 #
 # .. exercise-end::
 #
@@ -219,11 +213,11 @@ loss = F.cross_entropy(logits[0, S:], team.targets, reduction="sum")
 assert torch.allclose(logits, output, atol=1e-12)
 assert torch.allclose(loss, model.loss(team)[0], atol=1e-12)
 of_logits, of_embeddings = torch.autograd.grad(loss, (logits, embedded))
-assert (of_embeddings[0] != 0).any(dim=1).all()
 assert (of_logits[0, :S] == 0).all() and (of_logits[0, S:] != 0).all()
+assert (of_embeddings[0] != 0).any(dim=1).all()
 sizes = [gradient[0].norm(dim=1).tolist() for gradient in (of_logits, of_embeddings)]
 table = pd.DataFrame(sizes, ["logits", "embedding"])
-show(table.style.relabel_index(letters(inputs[0]), axis="columns").format("{:.1f}"))
+show(table.style.relabel_index(rows[0], axis="columns").format("{:.1f}"))
 
 # %% tags=["hide-input"]
 # **Does anything leak?** As for :doc:`a single layer <causal>`, we change each input and see which

@@ -74,9 +74,8 @@ right.legend(loc="lower left")
 # .. exercise-start:: What is a loss worth? (ours, after 2025, 2.1-4; 2023, 3.1-4)
 #    :label: words
 #
-# A translation is right when all of its letters are. Predict the share of right words from the
-# validation loss :math:`\ell` alone, and compare with what greedy decoding reaches. Why is the
-# prediction off :cite:p:`handout2025,handout2023`?
+# Predict the share of right words from the validation loss :math:`\ell` alone, and compare with
+# what greedy decoding reaches :cite:p:`handout2025,handout2023`. Why is the prediction off?
 #
 # .. exercise-end::
 #
@@ -159,9 +158,8 @@ show(table.style.hide().format("{:.0%}", subset=columns[2:]).format("{:.3f}", su
 #    :label: wrong-words
 #
 # A word that begins with a vowel needs an ending. One that begins with a single consonant needs a
-# letter moved, one with a cluster several letters, and a hyphen asks for everything twice. Sort the
-# held-out words by the rule they need. Which is hardest? Where in a word does the first mistake
-# stand? Do the two models differ?
+# letter moved, one with a cluster several letters, and a hyphen asks for everything twice. Which is
+# hardest? Where in a word does the first mistake stand? Do the two models differ?
 #
 # .. exercise-end::
 #
@@ -206,8 +204,7 @@ show(ranked.format("{:.1%}").format("{:.1f}", subset=["letters"]))
 # that stay in front, in those that move, or in the ending.
 
 
-def first_mistake(word, written):
-    """The part of the translation in which the first wrong letter stands."""
+def first_mistake(word, written):  # the part in which the first wrong letter stands
     pairs = zip(pig_latin(word), written, strict=False)
     at = next((i for i, (a, b) in enumerate(pairs) if a != b), len(written))
     if at < len(word) - len(moved_letters(word)):
@@ -234,7 +231,6 @@ show(places.style)
 
 
 def repetition(word):
-    """Whether a letter comes twice in a row, twice at all, or never."""
     if any(a == b for a, b in zip(word, word[1:], strict=False)):
         return "a double letter"
     return "a letter twice" if len(set(word)) < len(word) else "all different"
