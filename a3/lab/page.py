@@ -75,7 +75,7 @@ def in_short(text: str, **values: Any) -> InShort | None:
     ValueError
         If a digit stands outside mathematics and fields, or a value has no field.
     """
-    text = inspect.cleandoc(text)
+    text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(text))  # a field may be wrapped
     parts = list(string.Formatter().parse(text))
     fields = {re.split(r"[.\[]", field)[0] for _, field, _, _ in parts if field is not None}
     typed = re.sub(r"\$[^$]*\$", "", "".join(literal for literal, *_ in parts))

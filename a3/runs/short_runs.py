@@ -27,7 +27,7 @@ __all__ = [
 LEARNING_RATES, BATCH_SIZES = (5e-4, 1e-3), (512, 64)
 """What the page on tuning tries."""
 LONGEST, LENGTHS = 7, range(2, 13)
-"""Letters of the longest words trained on, and of the words tried, on the page on lengths."""
+"""Letters of the longest words trained on, and of the words tried, on the page on positions."""
 
 
 def tune(learning_rate: float, batch_size: int, epochs: int) -> dict[str, float]:
@@ -171,14 +171,14 @@ EXPERIMENTS = {
         lambda run: run["epochs"] * 12.0,
     ),
     "positions by length": Experiment(
-        ("tutorials/nmt/lengths",),
+        ("tutorials/nmt/positions",),
         by_length,
         partial(_by_length, 7),
         partial(_by_length, 2, every=10),
         lambda run: run["hyperparameters"].epochs * 2.0 / run.get("every", 1),
     ),
     "one sequence": Experiment(
-        ("tutorials/nmt/one_sequence",),
+        ("tutorials/nmt/end_of_prompt",),
         learn,
         _learn,
         partial(_learn, every=10),

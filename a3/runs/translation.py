@@ -187,7 +187,8 @@ EXPERIMENTS = {
     "four runs": Experiment(
         (
             "tutorials/nmt/four_runs",
-            "tutorials/nmt/words",
+            "tutorials/nmt/one_or_two",
+            "tutorials/nmt/wrong_words",
             "tutorials/nmt/tuning",
             "resources/compute",
         ),

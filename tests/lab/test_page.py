@@ -13,11 +13,11 @@ TUTORIALS = Path(__file__).parents[2] / "tutorials"
 def test_in_short_marks_what_was_measured():
     text = "At $n = 2$ the *loss* is {loss:.2f},\n    for `f` {times} times."
     answer = in_short(text, loss=0.256, times=3)
-    assert answer.text == "At $n = 2$ the *loss* is 0.26,\nfor `f` 3 times."
+    assert answer.text == "At $n = 2$ the *loss* is 0.26, for `f` 3 times."
     assert answer._repr_html_() == (
         '<div class="admonition in-short"><p class="admonition-title">In short</p>\n'
         r'<p>At <span class="math inline">\(n = 2\)</span> the <em>loss</em> is '
-        '<span class="measured">0.26</span>,\nfor <code>f</code> '
+        '<span class="measured">0.26</span>, for <code>f</code> '
         '<span class="measured">3</span> times.</p>\n</div>'
     )
 

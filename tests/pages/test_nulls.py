@@ -36,6 +36,7 @@ CLAIMS = {
     "tutorials/clip/recipe": [Learned("small-CLIP")],
     "tutorials/clip/unseen_drawings": [Learned("small-CLIP")],
     "tutorials/clip/zero_shot": [Learned("small-CLIP")],
+    "tutorials/nmt/end_of_prompt": [Learned("one-sequence")],
     "tutorials/nmt/equal_compute": [WIDTHS, Arms("shuffled", False, True)],
     "tutorials/nmt/extrapolation": [WIDTHS],
     "tutorials/nmt/four_runs": [
@@ -44,21 +45,20 @@ CLAIMS = {
     ],
     "tutorials/nmt/fresh_words": [Losses("sweep", "six widths", "fresh words")],
     "tutorials/nmt/isoflop": [WIDTHS],
-    "tutorials/nmt/lengths": [Arms("kind", "sinusoidal", "none")],
     "tutorials/nmt/modern": [Arms("rotary", True, False), Arms("heads", 1, 4)],
     "tutorials/nmt/one_or_two": [
         Translators(("small", 90), ("small", 128), ("history", "accuracy"))
     ],
-    "tutorials/nmt/one_sequence": [Learned("one-sequence")],
     "tutorials/nmt/passes": [WIDTHS],
+    "tutorials/nmt/positions": [Arms("kind", "sinusoidal", "none")],
     "tutorials/nmt/schedules": [WIDTHS, Arms("decay", 0.99, None)],
     "tutorials/nmt/tuned_widths": [WIDTHS],
     "tutorials/nmt/tuning": [Arms("learning_rate", 5e-4, 1e-3), Arms("batch_size", 64, 512)],
-    "tutorials/nmt/words": [
+    "tutorials/nmt/wrong_words": [
+        Translators(("small", 90), ("small", 128)),
         Translators(("large", 32), ("large", 64), ("accuracy",)),
         Translators(("small", 64), ("large", 64), ("accuracy",)),
     ],
-    "tutorials/nmt/wrong_words": [Translators(("small", 90), ("small", 128))],
 }
 """How the results of each page are altered."""
 DESCRIPTIVE = {

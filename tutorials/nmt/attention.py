@@ -1,16 +1,13 @@
 r"""
-Attention from its equation
-===========================
+Scaled dot-product attention from its equation
+==============================================
 
-After this page you can turn the equation of scaled dot-product attention into five lines of
-code, for one query or many, check them against torch, and say what the square root is for.
-
-The figure shows why that root is there. We draw random queries and keys of width :math:`H` and
-ask how much of the attention goes to a single key. Without the root, attention collapses onto
-one key as the vectors get wider. With it, that share stays level from width 16 on.
+After this page you can turn the equation of scaled dot-product attention into code, for one query
+or many, check it against torch, and say what the square root is for.
 """
 
 import math
+from types import SimpleNamespace
 
 import torch
 from torch import nn
@@ -19,8 +16,7 @@ from torch.nn import functional as F
 from a3.lab import figures
 from a3.translation.attention import ScaledDotAttention, scaled_dot_attention
 
-T, seeds = 16, range(5)
-widths = [2**p for p in range(1, 11)]
+T, seeds, widths = 16, range(5), [2**p for p in range(1, 11)]
 
 
 def largest_weight(H, scale, seed):
@@ -33,10 +29,9 @@ raw = [[largest_weight(H, 1, seed) for H in widths] for seed in seeds]
 scaled = [[largest_weight(H, 1 / math.sqrt(H), seed) for H in widths] for seed in seeds]
 
 figure, ax = figures.subplots(
-    figsize=(6, 3.2),
-    alt="""Mean of the largest attention weight against width. Without the square root it climbs
-    towards one; with it, it stays level.""",
-)
+    figsize=(7, 3.2), alt="""Mean of the largest attention weight against width.
+    Without the square root it climbs towards one; with it, it stays level.""",
+)  # fmt: skip
 figures.band(ax, widths, raw, "scores $q^T k$")
 figures.band(ax, widths, scaled, r"scores $q^T k / \sqrt{H}$", ls="--")
 ax.axhline(1 / T, color="#888888", ls=":", label=f"all {T} keys alike")
@@ -48,46 +43,70 @@ assert min(run[-1] for run in raw) > 0.9  # one key takes nearly all
 assert max(max(run[3:]) - min(run[3:]) for run in scaled) < 0.05  # level from H = 16 on
 
 # %%
+# **Why there is a root.** We draw random queries and keys of width :math:`H` and ask how much of
+# the attention goes to a single key. Without the root, attention collapses onto one key as the
+# vectors get wider. With it, that share stays level from width 16 on.
+#
 # The question
 # ------------
 #
 # .. exercise-start:: Scaled dot-product attention (2025, 2.1-1; 2023, 3.1-1)
 #    :label: n1
 #
-# A :term:`query` asks, a :term:`key` answers, a :term:`value` is what is handed over. Write a
-# layer that projects each of the three by a matrix of its own, scores every key by its dot
-# product with the query over the root of the width, turns the scores into weights that sum to
-# one, and returns the weighted average of the values. It must accept one query a sequence, of
-# shape :math:`(B, H)`, and several, of shape :math:`(B, k, H)`
-# :cite:p:`handout2025,handout2023`.
+# A :term:`query` asks, a :term:`key` answers, a :term:`value` is what is handed over. Write a layer
+# that projects each of the three by a matrix of its own, scores every key by its dot product with
+# the query over the root of the width, turns the scores into weights that sum to one, and averages
+# the values by them. It must accept one query a sequence, :math:`(B, H)`, and several, :math:`(B,
+# k, H)` :cite:p:`handout2025,handout2023`.
 #
 # .. exercise-end::
 #
 # .. admonition:: Try it first
 #    :class: tip
 #
-#    You need one batched matrix product, a softmax and another product. Decide first along which
-#    axis the softmax runs. Then test yours with
-#    ``torch.nn.functional.scaled_dot_product_attention``, as the answer does below.
+#    You need one batched matrix product, a softmax and another product. Along which axis must the
+#    softmax run? Test yours with ``torch.nn.functional.scaled_dot_product_attention``.
 #
 # .. solution-start:: n1
 #    :label: n1-answer
 #    :class: dropdown
 #
-# Let :math:`q_t \in \mathbb{R}^H` be a query and :math:`k_i, v_i \in \mathbb{R}^H` the keys and
-# values, :math:`i = 1, \dots, T`. The layer projects them and scores each pair:
+# .. admonition:: In short
+#    :class: in-short with-code
+#
+#    Project all three, score each key by its scaled dot product with the query, normalise over the
+#    keys, and average the values. A query of shape ``(batch_size, hidden_size)`` gets a middle axis
+#    of length one, and comes back with it. The notebook's text says that weights are ``(batch_size,
+#    seq_len, k)``, but its softmax runs along the last axis and its plots have a row for each
+#    query, so they must be ``(batch_size, k, seq_len)``.
+
+
+def forward(self, queries, keys, values):
+    if queries.dim() == 2:
+        queries = queries.unsqueeze(1)  # k = 1
+    q, k, v = self.Q(queries), self.K(keys), self.V(values)
+    unnormalized_attention = q @ k.transpose(1, 2) * self.scaling_factor
+    attention_weights = self.softmax(unnormalized_attention)
+    context = torch.bmm(attention_weights, v)  # (batch_size, k, hidden_size)
+    return context, attention_weights
+
+
+# %% tags=["hide-input"]
+# **The derivation.** Let :math:`q_t \in \mathbb{R}^H` be a query and :math:`k_i, v_i \in
+# \mathbb{R}^H` the keys and values, :math:`i = 1, \dots, T`. The layer projects them and scores
+# each pair:
 #
 # .. math::
 #    :label: projected-attention
 #
-#    \tilde\alpha_{ti} = \frac{(W_q q_t)^\top (W_k k_i)}{\sqrt{H}}, \qquad
-#    \alpha_{ti} = \frac{e^{\tilde\alpha_{ti}}}{\sum_{j=1}^{T} e^{\tilde\alpha_{tj}}}, \qquad
-#    c_t = \sum_{i=1}^{T} \alpha_{ti}\, W_v v_i .
+#    \begin{aligned}
+#    \tilde\alpha_{ti} &= \frac{(W_q q_t)^\top (W_k k_i)}{\sqrt{H}}, \\
+#    \alpha_{ti} &= \frac{e^{\tilde\alpha_{ti}}}{\sum_{j=1}^{T} e^{\tilde\alpha_{tj}}}, \\
+#    c_t &= \sum_{i=1}^{T} \alpha_{ti}\, W_v v_i . \end{aligned}
 #
-# Stack the projected queries as the rows of :math:`Q \in \mathbb{R}^{k \times H}`, the projected
-# keys and values as those of :math:`K, V \in \mathbb{R}^{T \times H}`. Entry :math:`(t, i)` of
-# :math:`QK^\top` is then the dot product of query :math:`t` with key :math:`i`, and the three
-# formulas of :eq:`projected-attention` become one:
+# Stack the projected vectors as the rows of :math:`Q \in \mathbb{R}^{k \times H}` and :math:`K, V
+# \in \mathbb{R}^{T \times H}`. Entry :math:`(t, i)` of :math:`QK^\top` is then the dot product of
+# query :math:`t` with key :math:`i`, and :eq:`projected-attention` becomes one formula:
 #
 # .. math::
 #    :label: scaled-dot-attention
@@ -96,41 +115,28 @@ assert max(max(run[3:]) - min(run[3:]) for run in scaled) < 0.05  # level from H
 #    \qquad C \in \mathbb{R}^{k \times H},
 #
 # with the softmax along each row: every query deals out one unit of attention.
-
-
-def attend(Q, K, V):
-    H = Q.shape[-1]
-    scores = Q @ K.mT / math.sqrt(H)  # (B, k, T)
-    weights = scores.softmax(dim=-1)  # (B, k, T), rows sum to one
-    return weights @ V, weights  # (B, k, H)
-
-
-# %%
-# :func:`a3.translation.attention.scaled_dot_attention` is these lines with a mask and checked
-# shapes, and :class:`a3.translation.attention.ScaledDotAttention` adds the projections. We compare
-# all of them with torch's own function on the same projections, and with torch's multi-head layer
-# set to one head.
+#
+# **The check.** The book's layer is :class:`a3.translation.attention.ScaledDotAttention`. The lines
+# above, torch's function and torch's multi-head layer with one head must agree with it.
 
 B, k, T, H = 5, 3, 7, 32
-generator = torch.Generator().manual_seed(0)
-queries = torch.randn(B, k, H, generator=generator)
-keys, values = torch.randn(2, B, T, H, generator=generator)
-
-torch.manual_seed(0)  # of the layer's initial weights
-layer = ScaledDotAttention(H)
-Q, K, V = layer.W_q(queries), layer.W_k(keys), layer.W_v(values)
+torch.manual_seed(0)
+queries, keys, values = (torch.randn(B, n, H) for n in (k, T, T))
+layer, notebook = ScaledDotAttention(H), SimpleNamespace(softmax=nn.Softmax(dim=2))
+notebook.Q, notebook.K, notebook.V = maps = layer.W_q, layer.W_k, layer.W_v
+notebook.scaling_factor = 1 / math.sqrt(H)
+Q, K, V = (W(x) for W, x in zip(maps, (queries, keys, values), strict=True))
 context, weights = layer(queries, keys, values)
-
 multihead = nn.MultiheadAttention(H, num_heads=1, batch_first=True)
-with torch.no_grad():
-    projections = (layer.W_q, layer.W_k, layer.W_v)
-    multihead.in_proj_weight.copy_(torch.cat([W.weight for W in projections]))
-    multihead.in_proj_bias.copy_(torch.cat([W.bias for W in projections]))
-    multihead.out_proj.weight.copy_(torch.eye(H))  # the handouts' layer has none
-    multihead.out_proj.bias.zero_()
+multihead.load_state_dict({
+    "in_proj_weight": torch.cat([W.weight for W in maps]),
+    "in_proj_bias": torch.cat([W.bias for W in maps]),
+    "out_proj.weight": torch.eye(H), "out_proj.bias": torch.zeros(H),  # ours has none
+})  # fmt: skip
 
+lines_above = forward(notebook, queries, keys, values)
 for name, other in {
-    "the five lines above": attend(Q, K, V)[0],
+    "the lines above": lines_above[0],
     "torch's scaled_dot_product_attention": F.scaled_dot_product_attention(Q, K, V),
     "torch's MultiheadAttention, one head": multihead(queries, keys, values)[0],
 }.items():
@@ -138,12 +144,11 @@ for name, other in {
     assert difference < 1e-6
     print(f"{name:38} differs by at most {difference:.1e}")
 
-# %%
-# One query a sequence is the case :math:`k = 1` with the middle axis left out.
-
-one, _ = layer(queries[:, 0], keys, values)
-assert one.shape == (B, H)
-assert torch.allclose(one, context[:, 0], atol=1e-6)
+assert torch.allclose(lines_above[1], weights, atol=1e-6)
+one, of_one = forward(notebook, queries[:, 0], keys, values)  # one query a sequence
+assert one.shape == (B, 1, H) and of_one.shape == (B, 1, T)
+for expected in (context[:, 0], layer(queries[:, 0], keys, values)[0]):
+    assert torch.allclose(one[:, 0], expected, atol=1e-6)
 
 # %%
 # .. solution-end::
@@ -159,17 +164,16 @@ assert torch.allclose(one, context[:, 0], atol=1e-6)
 #
 #    \operatorname{Var}(q^\top k) = \sum_{j=1}^{H} \operatorname{Var}(q_j k_j) = H .
 #
-# Scores of size :math:`\sqrt{H}` make the softmax all but a maximum. That is bad for learning,
-# not only for averaging: the derivative of the weights by the scores is
+# Scores of size :math:`\sqrt{H}` make the softmax all but a maximum. That is bad for learning, too:
+# the derivative of the weights by the scores is
 #
 # .. math::
 #    :label: softmax-jacobian
 #
 #    \frac{\partial \alpha_i}{\partial \tilde\alpha_j} = \alpha_i(\delta_{ij} - \alpha_j),
 #
-# which vanishes when one weight is 1. Dividing by :math:`\sqrt{H}` gives the scores variance 1
-# at any width :cite:p:`vaswani2017`, *for queries and keys of variance 1*. We measure the size of
-# :eq:`softmax-jacobian` at both scales.
+# which vanishes when one weight is 1. Dividing by :math:`\sqrt{H}` gives the scores variance 1 at
+# any width :cite:p:`vaswani2017`, *for queries and keys of variance 1*. Here is its size.
 
 
 def jacobian_norm(H, scale):
@@ -186,9 +190,8 @@ for H in (4, 64, 1024):
     assert 0.28 < with_root < 0.32 and (without < 0.25 * with_root) == (H == 1024)
 
 # %%
-# Our layer starts with smaller ones. Torch draws the weights of a linear layer with variance
-# :math:`1/(3H)`, so from inputs of variance 1 the projections have about a third, and the scores
-# about a ninth. What the root does is the same: that number hardly depends on the width.
+# Our own scores start smaller: torch draws weights of variance :math:`1/(3H)`, so from inputs of
+# variance 1 the scores have about a ninth. With the root it hardly depends on the width.
 
 for H in (32, 512):
     fresh, x = ScaledDotAttention(H), torch.randn(500, 16, H)
@@ -204,16 +207,14 @@ for H in (32, 512):
 #    :class: differs
 #
 #    *From the paper:* one head, biases in the projections, no output projection. *From the
-#    handouts:* they return the weights with keys along the rows, :math:`(B, T, k)`; we return
-#    :math:`(B, k, T)`, as torch does. *From common practice:* large models use a fused kernel
-#    that never stores the weights; we keep them, to look at.
+#    handouts:* for one query our layer drops the middle axis again. *From common practice:* large
+#    models use a fused kernel that never stores the weights; we keep them, to look at.
 #
 # Summary
 # -------
 #
-# Attention is an average of values, weighted by a softmax of scores,
-# :eq:`scaled-dot-attention`. At the first step the root of the width keeps scores, and so the
-# gradient, at nearly the same size for any width.
+# Attention is an average of values, weighted by a softmax of scores, :eq:`scaled-dot-attention`. At
+# the first step the root keeps scores, and so the gradient, nearly alike for any width.
 #
 # Exercises
 # ---------
@@ -229,7 +230,7 @@ for H in (32, 512):
 #    :label: attention-uniform-answer
 #    :class: dropdown
 #
-# All scores are equal, so every weight is :math:`1/T` and the result is the mean of the values.
+# All scores are equal, so every weight is :math:`1/T`, and the result is the mean value.
 
 mean, weights = scaled_dot_attention(Q, K[:, :1].expand_as(K), V)
 assert torch.allclose(weights, torch.full_like(weights, 1 / 7))
@@ -241,8 +242,8 @@ assert torch.allclose(mean, V.mean(dim=1, keepdim=True).expand_as(mean), atol=1e
 # .. exercise-start:: Attention as a soft maximum
 #    :label: attention-hard
 #
-# *Medium.* Multiply the queries by :math:`\beta` and let it grow. What does the layer become,
-# and how fast? Suppose that the best score leads the second best by :math:`\Delta`.
+# *Medium.* Multiply the queries by :math:`\beta` and let it grow. What does the layer become, and
+# how fast? Suppose that the best score leads the second best by :math:`\Delta`.
 #
 # .. exercise-end::
 #
@@ -250,12 +251,11 @@ assert torch.allclose(mean, V.mean(dim=1, keepdim=True).expand_as(mean), atol=1e
 #    :label: attention-hard-answer
 #    :class: dropdown
 #
-# The weights of all keys but the best sum to at most :math:`(T - 1)e^{-\beta\Delta}`, since
-# each of their exponentials is at most :math:`e^{-\beta\Delta}` times the best one's. The layer
-# becomes a lookup, exponentially fast.
+# The weights of all keys but the best sum to at most :math:`(T - 1)e^{-\beta\Delta}`, since each of
+# their exponentials is at most :math:`e^{-\beta\Delta}` times the best one's. The layer becomes a
+# lookup, exponentially fast.
 
-scores = Q @ K.mT / math.sqrt(Q.shape[-1])
-top = scores.topk(2, dim=-1).values
+top = (Q @ K.mT / math.sqrt(H)).topk(2, dim=-1).values
 for beta in (1, 10, 100):
     _, weights = scaled_dot_attention(beta * Q, K, V)
     others = 1 - weights.amax(dim=-1)

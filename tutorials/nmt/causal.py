@@ -4,12 +4,12 @@ Causal attention: no looking ahead
 
 After this page you can mask attention so that no output depends on a later input, test a whole
 model for it by changing inputs rather than by eye, and say what causality buys when a model writes.
-
-The figure shows how strongly each output depends on each input, to first order, for plain and for
-causal attention. A place without colour is exactly zero.
 """
 
+from types import SimpleNamespace
+
 import torch
+from torch import nn
 
 from a3.lab import figures
 from a3.translation.attention import CausalScaledDotAttention, ScaledDotAttention
@@ -28,9 +28,7 @@ def influence(layer):
     def outputs(x):  # (1, T, H) -> (T, H)
         return layer(x, x, x)[0][0]
 
-    jacobian = torch.autograd.functional.jacobian(
-        outputs, sequence
-    )  # (T, H, 1, T, H)
+    jacobian = torch.autograd.functional.jacobian(outputs, sequence)  # (T, H, 1, T, H)
     return jacobian[:, :, 0].norm(dim=(1, 3))  # (T, T)
 
 
@@ -39,16 +37,17 @@ figure, axes = figures.subplots(
     alt="""Size of the derivative of each output with respect to each input. Full for plain
     attention, lower triangular for causal attention.""",
 )  # fmt: skip
-for ax, (title, layer) in zip(
-    axes, {"plain": plain, "causal": causal}.items(), strict=True
-):
+for ax, title, layer in zip(axes, ("plain", "causal"), (plain, causal), strict=True):
     norms = influence(layer)
-    ax.imshow(norms.masked_fill(norms == 0, float("nan")), cmap="cividis")
+    ax.imshow(norms.where(norms != 0, torch.nan), cmap="cividis")
     ax.set(title=title, xlabel="input position $i$")
     ax.grid(False)
 axes[0].set_ylabel("output position $t$")
 
 # %%
+# **What depends on what.** The figure shows how strongly each output depends on each input, to
+# first order, for plain and for causal attention. A place without colour is exactly zero.
+#
 # The question
 # ------------
 #
@@ -58,8 +57,8 @@ axes[0].set_ylabel("output position $t$")
 # A decoder writes from left to right. Change scaled dot-product attention,
 # :eq:`scaled-dot-attention`, so that the output at position :math:`t` uses no :term:`key` after
 # :math:`t`, by adding a very negative number to some of the scores
-# :cite:p:`handout2025,handout2023`. Which ones? How would you show that nothing leaks, other
-# than by looking at the weights?
+# :cite:p:`handout2025,handout2023`. Which ones? How would you show that nothing leaks, other than
+# by looking at the weights?
 #
 # .. exercise-end::
 #
@@ -73,7 +72,27 @@ axes[0].set_ylabel("output position $t$")
 #    :label: n2-answer
 #    :class: dropdown
 #
-# Add :math:`-\infty` to every score above the diagonal, before the softmax:
+# .. admonition:: In short
+#    :class: in-short with-code
+#
+#    Add ``neg_inf`` to the scores above the diagonal, where a key stands after its query, and do
+#    all else as before. In the softmax the exponential of such a number is zero, so a later key has
+#    no weight, and the weights of the others still sum to one.
+
+
+def forward(self, queries, keys, values):
+    if queries.dim() == 2:
+        queries = queries.unsqueeze(1)  # k = 1
+    q, k, v = self.Q(queries), self.K(keys), self.V(values)
+    unnormalized_attention = q @ k.transpose(1, 2) * self.scaling_factor
+    after = 1 + keys.shape[1] - queries.shape[1]  # one, if all ask
+    mask = torch.full_like(unnormalized_attention, self.neg_inf).triu(after)
+    attention_weights = self.softmax(unnormalized_attention + mask)
+    return torch.bmm(attention_weights, v), attention_weights
+
+
+# %% tags=["hide-input"]
+# **Why before the softmax.** With :math:`-\infty` in the place of ``neg_inf`` this is
 #
 # .. math::
 #    :label: causal-attention
@@ -81,29 +100,30 @@ axes[0].set_ylabel("output position $t$")
 #    \tilde\alpha_{ti} \leftarrow \tilde\alpha_{ti} + M_{ti}, \qquad
 #    M_{ti} = \begin{cases} 0 & i \le t \\ -\infty & i > t. \end{cases}
 #
-# Since :math:`e^{-\infty} = 0`, a masked key has weight zero exactly, and the others still sum
-# to one. Zeroing the weights *after* the softmax would break the sum, and worse: the later
-# scores would still be in the denominator, so the future would leak through it.
+# Since :math:`e^{-\infty} = 0`, a masked key has weight zero exactly, and the others still sum to
+# one. Zeroing the weights *after* the softmax would break the sum, and worse: the later scores
+# would still be in the denominator, so the future would leak through it. We compare the lines above
+# with the book's layer, :class:`a3.translation.attention.CausalScaledDotAttention`.
 
-
-def causal_attend(Q, K, V):
-    scores = Q @ K.mT / Q.shape[-1] ** 0.5  # (B, T, T)
-    M = torch.full((T, T), -torch.inf).triu(1)  # zero on and below the diagonal
-    return (scores + M).softmax(dim=-1) @ V
-
-
-context, weights = causal(sequence, sequence, sequence)
-ours = causal_attend(causal.W_q(sequence), causal.W_k(sequence), causal.W_v(sequence))
-assert torch.allclose(context, ours, atol=1e-6)
-assert (weights.triu(1) == 0).all()  # exactly
-assert torch.allclose(weights.sum(-1), torch.ones(1, T))
+notebook = SimpleNamespace(softmax=nn.Softmax(dim=2), scaling_factor=H**-0.5, neg_inf=-1e7)
+notebook.Q, notebook.K, notebook.V = causal.W_q, causal.W_k, causal.W_v
+three = [sequence] * 3  # queries, keys and values
+ours, theirs = causal(*three), forward(notebook, *three)
+for found, expected in zip(theirs, ours, strict=True):
+    assert torch.allclose(found, expected, atol=1e-6)
+last, _ = forward(notebook, sequence[:, -1], *three[1:])
+assert torch.allclose(last, ours[0][:, -1:], atol=1e-6)
+for _, weights in (ours, theirs):
+    assert (weights.triu(1) == 0).all()  # exactly
+    assert torch.allclose(weights.sum(-1), torch.ones(1, T))
+print(f"outputs differ by at most {(ours[0] - theirs[0]).detach().abs().max():.1e}")
 
 # %%
-# The weights are where we put the mask, so they prove little. That nothing leaks means: *change*
-# the inputs after :math:`t` as you like, and output :math:`t` stays as it was, to the last bit. So
-# we change them, by small and by large amounts, from many starting points. The test takes any
-# function from inputs to outputs, and so it works for a whole model. Here is the decoder of the
-# book: embeddings to logits, three layers, all the target positions at once.
+# **The test.** The weights are where we put the mask, so they prove little. That nothing leaks
+# means: *change* the inputs after :math:`t` as you like, and output :math:`t` stays as it was, to
+# the last bit. So we change them, by small and by large amounts, from many starting points. The
+# test takes any function from inputs to outputs, and so it works for a whole model. Here it is the
+# decoder of the book: embeddings to logits, three layers, all the target positions at once.
 
 model = EncoderDecoder(hidden=H, layers=3)
 batch = WordPairs(["working"])[torch.tensor([0])]
@@ -147,16 +167,14 @@ for name, outputs, like in (
     assert (leak(outputs, like) == 0) == (name != "plain attention")
 
 # %%
-# A test by changes can miss a leak that none of its draws opens, but what it finds is one.
-#
-# **The derivative**, :math:`\partial c_t / \partial x_i`, an :math:`H \times H` block for every
-# pair of positions, is what the figure draws. It is a good picture and a weaker test: it must
-# vanish where there is no dependence, but it can vanish where there is one. Here is a leak that it
-# does not see: a later input that gets in by way of a ReLU which happens to be off.
+# A test by changes can miss a leak, but what it finds is one. **The derivative**, :math:`\partial
+# c_t / \partial x_i`, an :math:`H \times H` block for every pair of positions, is what the figure
+# draws. It is a good picture and a weaker test: it must vanish where there is no dependence, but it
+# can vanish where there is one. Here is a leak that it does not see: a later input that gets in by
+# way of a ReLU which happens to be off.
 
-norms = influence(causal)
-assert (influence(plain) > 0).all() and (norms.triu(1) == 0).all()
-assert (norms[torch.ones(T, T, dtype=bool).tril()] > 0).all()
+assert (influence(plain) > 0).all()
+assert torch.equal(influence(causal) > 0, torch.ones(T, T, dtype=bool).tril())
 
 
 def switched_off(x):  # looks one place ahead, if the first entry there is above 3
@@ -175,11 +193,11 @@ print(f"no derivative by a later input, but outputs move by up to {moved:.0f}")
 # What causality buys
 # -------------------
 #
-# Training needs causality to be honest: every position is asked for the next token, which
-# stands in the input one place later. Writing gains something else. Since nothing at position
-# :math:`t` can ever be changed by what comes after it, its keys and values are final. They can
-# be kept, and each new token costs one query instead of a new pass over all that was written:
-# the :term:`key-value cache`. We write the same prefix both ways.
+# Training needs causality: every position is asked for the next token, which stands in the input
+# one place later. Writing gains something else. Since nothing at position :math:`t` can ever be
+# changed by what comes after it, its keys and values are final. They can be kept, and each new
+# token costs one query instead of a new pass over all that was written: the :term:`key-value
+# cache`. We write the same prefix both ways.
 
 with torch.no_grad():
     at_once, _, _ = model.decoder(batch.inputs, source)
@@ -189,20 +207,18 @@ with torch.no_grad():
         one_by_one.append(logits)
 difference = float((at_once - torch.cat(one_by_one, dim=1)).abs().max())
 assert difference < 1e-5
-print(
-    f"{batch.inputs.shape[1]} tokens one by one and at once: logits differ by {difference:.1e}"
-)
+print(f"one by one and at once, logits differ by at most {difference:.1e}")
 
 # %%
-# Where this stops being true: a model whose later tokens may change earlier ones, such as the
-# encoder, has nothing to keep. Every new letter would change every annotation.
+# An encoder, whose later tokens change earlier ones, has nothing to keep: every new letter would
+# change every annotation.
 #
 # .. admonition:: Where this differs
 #    :class: differs
 #
-#    *From the paper:* nothing :cite:p:`vaswani2017`. *From the handouts:* they add
-#    :math:`-10^7`; we set :math:`-\infty`, and the first exercise compares the two. *From common
-#    practice:* fused kernels take a flag and never build the mask.
+#    *From the paper:* nothing :cite:p:`vaswani2017`. *From the handouts:* they add :math:`-10^7`;
+#    we set :math:`-\infty`, and the first exercise compares the two. *From common practice:* fused
+#    kernels take a flag and never build the mask.
 #
 # Summary
 # -------
@@ -256,8 +272,8 @@ assert (nothing == 0).all()
 # .. exercise-start:: Order without positions
 #    :label: causal-order
 #
-# *Hard.* Plain attention cannot tell in which order its inputs stand
-# (:doc:`positions`). Is causal attention blind to order, too? Decide, then test.
+# *Hard.* Plain attention cannot tell in which order its inputs stand (:doc:`positions`). Is causal
+# attention blind to order, too? Decide, then test.
 #
 # .. exercise-end::
 #
@@ -265,18 +281,14 @@ assert (nothing == 0).all()
 #    :label: causal-order-answer
 #    :class: dropdown
 #
-# No. The mask depends on place: position :math:`t` averages over the first :math:`t` vectors,
-# so who comes first matters. Permuting the inputs and permuting the outputs are no longer the
-# same.
+# No. The mask depends on place: position :math:`t` averages over the first :math:`t` vectors, so
+# who comes first matters. Permuting the inputs and permuting the outputs are no longer the same.
 
 order = torch.tensor([3, 0, 6, 1, 5, 2, 4])
 for name, layer in {"plain": plain, "causal": causal}.items():
-    permuted = sequence[:, order]
-    sides = (
-        layer(permuted, permuted, permuted)[0],
-        layer(sequence, sequence, sequence)[0][:, order],
-    )
-    difference = float((sides[0] - sides[1]).detach().abs().max())
+    of_permuted = layer(*[sequence[:, order]] * 3)[0]
+    permuted = layer(*three)[0][:, order]
+    difference = float((of_permuted - permuted).detach().abs().max())
     assert (difference < 1e-6) == (name == "plain")
     print(f"{name}: the two sides differ by {difference:.1e}")
 

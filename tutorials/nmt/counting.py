@@ -4,9 +4,6 @@ Counting parameters and FLOPs
 
 After this page you can count the parameters and the operations of a transformer from its layers,
 check both to the unit, and say when the rule of thumb :math:`6ND` will do.
-
-The figure has the operations over :math:`6ND` for models of four layers; the dash-dotted line is
-for the mean length of the small list. The rule is good where sequences are short beside the width.
 """
 
 import numpy as np
@@ -16,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from a3.lab import figures
 from a3.lab.elsewhere import elsewhere
+from a3.lab.page import show
 from a3.translation.decoder_only import DecoderOnlyTransformer
 from a3.translation.decoding import complete
 from a3.translation.pig_latin import small_words
@@ -60,6 +58,10 @@ ax.set(xlabel="width", ylabel="FLOPs / $6ND$", ylim=(1, None), xticks=widths)
 ax.legend()
 
 # %%
+# **How good the rule is.** The operations over :math:`6ND` for models of four layers; the
+# dash-dotted line is for the mean length of the small list. The rule is good where sequences are
+# short beside the width.
+#
 # The question
 # ------------
 #
@@ -100,10 +102,10 @@ ax.legend()
 #    + \underbrace{3s^2}_{\text{softmax}} + \underbrace{2s^2H}_{\alpha V}
 #    + \underbrace{2sH^2}_{\text{MLP}}\bigr) + \underbrace{2sVH}_{\text{logits}} .
 #
-# For each product :math:`Y = XW` the backward pass takes two of the same size,
-# :math:`\partial X = \partial Y\, W^\top` and :math:`\partial W = X^\top \partial Y`. So it costs
-# twice the forward pass, and a step of training :math:`3F`. Beside :math:`N` parameters a model
-# holds the embeddings, and nothing else: positions are fixed.
+# For each product :math:`Y = XW` the backward pass takes two of the same size, :math:`\partial X =
+# \partial Y\, W^\top` and :math:`\partial W = X^\top \partial Y`. So it costs twice the forward
+# pass, and a step of training :math:`3F`. Beside :math:`N` parameters a model holds the embeddings,
+# and nothing else: positions are fixed.
 
 H, L, V, s = 128, 4, 30, 20
 model = DecoderOnlyTransformer(H, L)
@@ -131,7 +133,7 @@ held = sum(p.numel() for p in model.parameters())
 assert held - model.embedding.weight.numel() == sum(parameters(H).values())
 assert torchs == flops(s, H) | {"softmax": 0}
 columns = {"parameters": parameters(H), "FLOPs": flops(s, H), "torch": torchs}
-pd.DataFrame(columns).reindex(torchs).style.format("{:,.0f}", na_rep="")
+show(pd.DataFrame(columns).reindex(torchs).style.format("{:,.0f}", na_rep=""))
 
 # %%
 # **A step of training.** Torch's count differs from :math:`3F` in three ways. Padding is computed,
@@ -165,8 +167,8 @@ print(f"an epoch: {epoch:.3e} FLOPs, theirs {theirs['an epoch']:.3e}")
 # When 6ND will do
 # ----------------
 #
-# A rule for large models: two operations for each weight and token forward, four backward,
-# :math:`C \approx 6ND` :cite:p:`kaplan2020`. For one sequence :math:`D = s`, and the two differ by
+# A rule for large models: two operations for each weight and token forward, four backward, :math:`C
+# \approx 6ND` :cite:p:`kaplan2020`. For one sequence :math:`D = s`, and the two differ by
 #
 # .. math::
 #    :label: decoder-rule
@@ -192,7 +194,7 @@ table = pd.DataFrame(rows, columns=names)
 over, embedded, scored = (table[name] for name in names[2:])
 assert 0.3 < 1 - 1 / over[0] < 0.37 and 1 - 1 / over[5] < 0.1
 assert (1 < embedded).all() and (embedded < over).all() and (scored > 1.7 * over).all()
-table.style.hide().format({"N": "{:,}"}, precision=2)
+show(table.style.hide().format({"N": "{:,}"}, precision=2))
 
 # %%
 # The rule misses a third of the work of the smallest model and less than a tenth of the largest's.
@@ -210,8 +212,8 @@ table.style.hide().format({"N": "{:,}"}, precision=2)
 # Summary
 # -------
 #
-# The parameters are :eq:`decoder-parameters`, the operations of a forward pass
-# :eq:`decoder-flops`; training takes three times those. The rule :math:`6ND` misses attention.
+# The parameters are :eq:`decoder-parameters`, the operations of a forward pass :eq:`decoder-flops`;
+# training takes three times those. The rule :math:`6ND` misses attention.
 #
 # Exercises
 # ---------
@@ -241,7 +243,7 @@ for H in (16, 128):
 # .. exercise-start:: Keys and values kept
 #    :label: decoder-only-kept
 #
-# *Medium.* With :doc:`kept keys and values <decoder_only>`, what does the :math:`T`-th token cost?
+# *Medium.* With :doc:`kept keys and values <end_of_prompt>`, what does the :math:`T`-th token cost?
 # And writing :math:`n` letters after a prompt of :math:`P` tokens, with and without?
 #
 # .. exercise-end::

@@ -1,78 +1,131 @@
 r"""
-One stack that reads and writes
-===============================
+The decoder-only model: one sequence, one stack
+===============================================
 
-After this page you can write the forward pass of a decoder-only model, show that nothing leaks
-into its loss, and let it write without computing anything twice.
-
-The figure shows what the last of these is worth, for a model of the handouts' size. Before each
-new token it either reads everything again, or reads the newest token alone and keeps the keys and
-values of the others. The lines are ratios of the two, in operations and in time.
+After this page you can turn a word and its translation into the one sequence on which a
+decoder-only model is trained, write its forward pass, and show what is scored and what leaks.
 """
 
-from functools import partial
-from timeit import timeit
+from types import SimpleNamespace
 
-import numpy as np
+import pandas as pd
 import torch
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
-from a3.lab import figures
+from a3.lab.drawing import Drawing
+from a3.lab.page import show
+from a3.translation import prompts
 from a3.translation.decoder_only import DecoderOnlyTransformer
-from a3.translation.decoding import complete
-from a3.translation.pig_latin import large_words, pig_latin
+from a3.translation.pig_latin import ALPHABET, large_words, pig_latin
 from a3.translation.prompts import Prompts
-from a3.translation.training import Hyperparameters, train
-from a3.translation.word_pairs import EOP, EOS, SOS, WordPairs, decode, encode
+from a3.translation.word_pairs import EOP, EOS, SOS, WordPairs, encode
 
-large = DecoderOnlyTransformer(hidden=128, layers=4)  # not trained
-tokens = torch.randint(27, (64, 128), generator=torch.Generator().manual_seed(0))
-lengths = [8, 16, 32, 64, 128]
-
-
-def operations(run):
-    with FlopCounterMode(display=False) as counter:
-        run()
-    return counter.get_total_flops()
-
-
-@torch.no_grad()
-def ratios(measure, T, repeats):  # all tokens over the last one, in turn
-    past = large(tokens[:, : T - 1])[2]
-    again = partial(large, tokens[:, :T])
-    kept = partial(large, tokens[:, T - 1 : T], past)
-    return [measure(again) / measure(kept) for _ in range(repeats)]
-
-
-in_operations = [ratios(operations, T, repeats=1)[0] for T in lengths]
-seconds = partial(timeit, number=1)
-in_time = np.array([ratios(seconds, T, repeats=13)[4:] for T in lengths])
-figure, ax = figures.subplots(
-    figsize=(6, 3.2),
-    alt="""Work of reading again over work with a cache, against the tokens read. The
-    ratio of operations is the number of tokens; that of times is smaller.""",
-)
-ax.loglog(lengths, in_operations, "o-", base=2, label="operations")
-figures.band(ax, lengths, in_time.T, "time", ls="--", marker="s")
-ax.xaxis.set_major_formatter("{x:.0f}")
-ax.yaxis.set_major_formatter("{x:.0f}")
-ax.set(xlabel="tokens read (log scale)", ylabel="read again / kept (log scale)")
-ax.legend()
-assert in_operations == lengths  # exactly
-assert 1.5 < np.median(in_time[-1]) < lengths[-1] / 2
+reads = ["<SOS>", *"cat", "<EOP>", *pig_latin("cat")]
+names = [*reads[1:], "<EOS>"]
+drawing = Drawing(
+    560, 214, alt="""The model reads SOS, c, a, t, EOP, a, t, c, a, y. At each place it
+    names the next token. What it names from the place that reads EOP on is scored.""",
+)  # fmt: skip
+for i, (read, name) in enumerate(zip(reads, names, strict=True)):
+    x, scored = 72 + 49 * i, i >= reads.index("<EOP>")
+    drawing.box(x, 180, 46, 28, read, size=13)
+    drawing.arrow((x + 23, 180), (x + 23, 143))
+    drawing.arrow((x + 23, 103), (x + 23, 66), dashed=not scored)
+    drawing.box(x, 36, 46, 28, name, color=1 if scored else None, dashed=not scored, size=13)
+drawing.box(72, 104, 487, 38, "layers: no place looks to its right", color=0)
+drawing.text(64, 194, "reads", align="end")
+drawing.text(64, 50, "names", align="end")
+drawing.text(170, 16, "not scored")
+drawing.text(414, 16, "scored: the translation and its end", bold=True)
+show(drawing)
 
 # %%
-# The question
+# **What is read, and what is scored.** The word, a mark and the translation are one sequence. At
+# each place a single stack of causal layers reads one token and names the next. What it names for
+# the word itself has no loss.
+#
+# The sequence
 # ------------
+#
+# .. exercise-start:: Training tensors (2025, 2.2-1; 2023, 3.2-1)
+#    :label: d1
+#
+# Words end in ``<EOP>``, the end of the :term:`prompt`, and translations in ``<EOS>``. Make of a
+# pair the sequence that a :term:`decoder-only` model reads, which starts with ``<SOS>``, and that
+# of the tokens that it must name :cite:p:`handout2025,handout2023`.
+#
+# .. exercise-end::
+#
+# .. admonition:: Try it first
+#    :class: tip
+#
+#    Write both sequences for ``team`` and ``eamtay`` under each other. Which places should be
+#    scored, and how could a model do without ``<EOP>``?
+#
+# .. solution-start:: d1
+#    :label: d1-answer
+#    :class: dropdown
+#
+# .. admonition:: In short
+#    :class: in-short with-code
+#
+#    The input is the start token, the source with its ``<EOP>``, and the target without its
+#    ``<EOS>``. The output is the source and the whole target: the input moved on by one place.
+
+
+def generate_tensors_for_training_decoder_nmt(
+    src_EOP, tgt_EOS, start_token, cuda
+):
+    SOS = torch.full_like(src_EOP[:, :1], start_token)  # on its device
+    SOS_src_EOP_tgt = torch.cat([SOS, src_EOP, tgt_EOS[:, :-1]], dim=1)
+    src_EOP_tgt_EOS = torch.cat([src_EOP, tgt_EOS], dim=1)
+    return SOS_src_EOP_tgt, src_EOP_tgt_EOS
+
+
+# %% tags=["hide-input"]
+# **In symbols.** Let the word have :math:`S` tokens, ``<EOP>`` included, and the translation
+# :math:`T`, ``<EOS>`` included. With ``<SOS>`` they are one sequence :math:`z` of :math:`s + 1`:
+#
+# .. math::
+#    :label: decoder-sequence
+#
+#    \begin{aligned}
+#    z &= (\texttt{SOS}, x_1, \dots, x_{S-1}, \texttt{EOP}, y_1, \dots, y_{T-1}, \texttt{EOS}),\\
+#    \text{inputs} &= (z_0, \dots, z_{s-1}), \quad \text{targets} = (z_1, \dots, z_s), \quad
+#    s = S + T . \end{aligned}
+#
+# The places to score must name a token of the translation. The first is place :math:`S`, which
+# *reads* ``<EOP>``. :class:`a3.translation.prompts.Prompts` keeps them with each batch.
+
+source = torch.tensor([[*encode("team")[:-1], EOP]])
+target = torch.tensor([encode("eamtay")])
+inputs, targets = generate_tensors_for_training_decoder_nmt(source, target, SOS, False)
+ours = prompts.generate_tensors_for_training_decoder_nmt(source, target)
+assert torch.equal(inputs, ours[0]) and torch.equal(targets, ours[1])
+assert torch.equal(inputs[:, 1:], targets[:, :-1])  # one place on
+
+S, s = source.shape[1], inputs.shape[1]
+team = Prompts(WordPairs(["team"]))[torch.tensor([0])]
+assert team.scored.tolist() == list(range(S, s)) and torch.equal(team.targets, target[0])
+signs = {SOS: "SOS", EOP: "EOP", EOS: "EOS"} | dict(enumerate(ALPHABET))
+rows = [[signs[z] for z in tokens[0].tolist()] for tokens in (inputs, targets)]
+rows.append(["yes" if t in team.scored else "" for t in range(s)])
+table = pd.DataFrame(rows, ["reads", "must name", "scored"])
+show(table.style.hide(axis="columns"))
+
+# %%
+# .. solution-end::
+#
+# The model
+# ---------
 #
 # .. exercise-start:: Forward pass (2025, 2.2-2; 2023, 3.2-2)
 #    :label: d2
 #
-# Write the forward pass of the decoder-only model: embeddings and positions, layers of causal
-# :term:`self-attention` and an MLP, each with a :term:`residual connection`, and logits. Score only
-# what follows ``<EOP>`` :cite:p:`handout2025,handout2023`. Which logits get a gradient, and which
-# embeddings? Does the :term:`padding` of a batch need a mask?
+# Write the forward pass of the model: embeddings and positions, layers of causal
+# :term:`self-attention` and an MLP, each with a :term:`residual connection`, and logits. The loss
+# is on what follows ``<EOP>`` :cite:p:`handout2025,handout2023`. Ours: which logits get a gradient,
+# and which embeddings? Does :term:`padding` need a mask?
 #
 # .. exercise-end::
 #
@@ -85,8 +138,30 @@ assert 1.5 < np.median(in_time[-1]) < lengths[-1] / 2
 #    :label: d2-answer
 #    :class: dropdown
 #
-# Let :math:`E` be the table of embeddings and :math:`P` that of positions. At each place :math:`t`
-# of :doc:`the sequence <one_sequence>` :math:`z`, and for each layer :math:`l = 1, \dots, L`,
+# .. admonition:: In short
+#    :class: in-short with-code
+#
+#    Add the positions to the embeddings, let each layer add its causal attention and then its MLP,
+#    and map the result to logits at every place. The loss takes these from the place on that reads
+#    ``<EOP>``, so the outputs of the prompt get no gradient, but its embeddings do.
+
+
+def forward(self, inputs):
+    x = self.embedding(inputs)  # (batch_size, seq_len, hidden_size)
+    x = x + self.positional_encodings[: inputs.shape[1]]
+    self_attention_weights = []
+    layers = zip(self.self_attentions, self.attention_mlps, strict=True)
+    for attention, mlp in layers:
+        context, weights = attention(x, x, x)
+        x = x + context
+        x = x + mlp(x)
+        self_attention_weights.append(weights)
+    return self.out(x), torch.stack(self_attention_weights)
+
+
+# %% tags=["hide-input"]
+# **In symbols.** Let :math:`E` be the table of embeddings and :math:`P` that of positions. At each
+# place :math:`t`, and for each layer :math:`l = 1, \dots, L`,
 #
 # .. math::
 #    :label: decoder-forward
@@ -97,15 +172,28 @@ assert 1.5 < np.median(in_time[-1]) < lengths[-1] / 2
 #    p(\cdot \mid z_0, \dots, z_t) &= \operatorname{softmax}(W_o x^{(L)}_t + b_o), \end{aligned}
 #
 # with :doc:`causal attention <causal>` and other weights in every layer. The loss is the mean over
-# the :math:`D` tokens of the translations, from place :math:`S` on, which reads ``<EOP>``:
+# the :math:`D` tokens of the translations, from place :math:`S` on:
 #
 # .. math::
 #    :label: decoder-loss
 #
 #    \ell = -\frac{1}{D} \sum_{(x, y)} \sum_{t=S}^{s-1}
 #    \ln p(z_{t+1} \mid z_0, \dots, z_t).
+#
+# It does not depend on the logits before ``<EOP>``, so
+# :meth:`a3.translation.decoder_only.DecoderOnlyTransformer.loss` does not compute them. Scored
+# places look at the keys and values of the prompt, so every embedding gets a gradient. Here are the
+# sizes of both.
 
 model = DecoderOnlyTransformer(hidden=32, layers=2).double()
+notebook = SimpleNamespace(  # what the decoder of the notebook has
+    embedding=model.embedding, positional_encodings=model.positions.table,
+    self_attentions=[layer.self_attention for layer in model.layers],
+    attention_mlps=[layer.mlp for layer in model.layers], out=model.to_logits,
+)  # fmt: skip
+output, weights = forward(notebook, inputs)
+assert torch.allclose(output, model(inputs)[0], atol=1e-6)
+assert torch.allclose(weights, torch.stack(model(inputs)[1]), atol=1e-6)
 
 
 def logits_of(x, looks):  # embedded tokens (B, s, H); who looks at whom (s, s)
@@ -118,176 +206,92 @@ def logits_of(x, looks):  # embedded tokens (B, s, H); who looks at whom (s, s)
     return model.to_logits(x)  # (B, s, V)
 
 
-team = Prompts(WordPairs(["team"]))[torch.tensor([0])]
-inputs, S, s = team.inputs, int(team.scored[0]), team.inputs.shape[1]
 causal = torch.ones(s, s, dtype=torch.bool).tril()
 embedded = model.embedding(inputs).detach().requires_grad_()
 logits = logits_of(embedded, causal)
 loss = F.cross_entropy(logits[0, S:], team.targets, reduction="sum")
-assert torch.allclose(logits, model(inputs)[0], atol=1e-12)
+assert torch.allclose(logits, output, atol=1e-12)
 assert torch.allclose(loss, model.loss(team)[0], atol=1e-12)
-
-# %%
-# **Which gradients?** The loss does not depend on the logits before ``<EOP>``, so
-# :meth:`a3.translation.decoder_only.DecoderOnlyTransformer.loss` does not compute them. The prompt
-# still learns: scored places look at its keys and values, so every embedding gets a gradient.
-
 of_logits, of_embeddings = torch.autograd.grad(loss, (logits, embedded))
-assert (of_embeddings[0] != 0).any(dim=1).all()
 assert (of_logits[0, :S] == 0).all() and (of_logits[0, S:] != 0).all()
-print("reads    ", *map("{:>4}".format, ["⊢", *"team", "»", *"eamtay"]))
-for name, gradient in (("logits", of_logits), ("embedding", of_embeddings)):
-    print(f"{name:9}", *(f"{size:4.2f}" for size in gradient[0].norm(dim=1)))
+assert (of_embeddings[0] != 0).any(dim=1).all()
+sizes = [gradient[0].norm(dim=1).tolist() for gradient in (of_logits, of_embeddings)]
+table = pd.DataFrame(sizes, ["logits", "embedding"])
+show(table.style.relabel_index(rows[0], axis="columns").format("{:.1f}"))
 
-# %%
+# %% tags=["hide-input"]
 # **Does anything leak?** As for :doc:`a single layer <causal>`, we change each input and see which
 # logits move: those at its place and later, and without the mask all. So no place sees what it must
 # name, and none sees padding, which comes last: a batch has the loss of its sequences one by one.
+# The loss would stay honest if the places of the prompt could look at all of it
+# :cite:p:`raffel2020`, since none of the places that are scored would see more.
 
 
 def depends(looks):  # whether logits at each place move with each input, (s, s)
     moved = torch.zeros(s, s, dtype=torch.bool)
     for i in range(s):
-        x = embedded.repeat(21, 1, 1)  # the first stays as it was
+        x = embedded.detach().repeat(21, 1, 1)  # the first stays as it was
         x[1:, i] += 10 * torch.randn(20, 32, dtype=x.dtype)
         logits = logits_of(x, looks)
         moved[:, i] = ((logits[1:] - logits[0]).abs() > 1e-9).any(dim=2).any(dim=0)
     return moved
 
 
-assert torch.equal(depends(causal), causal) and depends(causal | True).all()
-prompts = Prompts(WordPairs(large_words()[:64]))
-alone = sum(model.loss(prompts[i])[0] for i in torch.arange(64).split(1))
-off = abs(model.loss(prompts[torch.arange(64)])[0] - alone).item()
-padding = 1 - float(prompts.lengths.double().mean() / prompts.lengths.max())
+prefix = causal.clone()
+prefix[: S + 1, : S + 1] = True  # the places of the prompt look at all of it
+for looks in (causal, causal | True, prefix):
+    assert torch.equal(depends(looks), looks)
+some = Prompts(WordPairs(large_words()[:64]))
+alone = sum(model.loss(some[i])[0] for i in torch.arange(64).split(1))
+off = abs(model.loss(some[torch.arange(64)])[0] - alone).item()
+padding = 1 - float(some.lengths.double().mean() / some.lengths.max())
 assert off < 1e-9 and padding > 0.1
 print(f"{padding:.0%} padding moves the loss by {off:.0e} nats")
 
 # %%
 # .. solution-end::
 #
-# Writing: nothing is computed twice
-# ----------------------------------
-#
 # To translate, the model reads ``<SOS> word <EOP>``, names a letter, reads that letter, names the
 # next, until it names ``<EOS>``. Nothing at a place depends on what is read later, so its keys and
-# values are final. :func:`a3.translation.decoding.complete` holds them in a :term:`key-value
-# cache`. We teach a model some words by heart, and compare with reading everything again for each
-# letter.
-
-
-@torch.no_grad()
-def read_again(word, longest=20):
-    read, written = [SOS, *encode(word)[:-1], EOP], []
-    while len(written) < longest and EOS not in written:
-        logits, _, _ = model(torch.tensor([read + written]))
-        written.append(int(logits[0, -1].argmax()))
-    return decode(written)
-
-
-words = ["quick", "string", "team", "well-known", "apple", "my", "writing"]
-data = Prompts(WordPairs(words))
-settings = Hyperparameters(epochs=100, learning_rate=1e-2)
-train(model, data, data, settings, device="cpu", progress=False)
-assert complete(model, words) == list(map(read_again, words)) == list(map(pig_latin, words))
-
-# %%
-# **What it saves.** A step that reads the :math:`T`-th token has one query in each layer, where a
-# pass over all :math:`T` has :math:`T`. So the pass takes exactly :math:`T` times the operations;
-# :doc:`the next page <counting>` counts them for whole words. Here are the ratios of the times.
-
-for T, of_time in zip(lengths, in_time, strict=True):
-    print(f"{T:3} tokens: {np.median(of_time):.1f} ({of_time.min():.1f} to {of_time.max():.1f})")
-    assert np.median(of_time) < T
-
-# %%
-# Time falls less than operations. The usual reason is memory: a step fetches all keys, values and
-# weights to do little with each :cite:p:`pope2022`. We did not separate it from the fixed cost of
-# a call. Without the causal mask a new token would change all keys above the first layer.
+# values are final: they can be kept. :doc:`end_of_prompt` shows what the mark is for, and what
+# keeping saves.
 #
 # .. admonition:: Where this differs
 #    :class: differs
 #
-#    *From the handouts:* they compute logits at every place and read all again for each letter.
-#    *From the paper:* its encoder looks both ways :cite:p:`vaswani2017`. *From common practice:*
-#    memory for the cache is set aside once; ours is copied at each step.
+#    *From the paper* that made summaries in this way: its loss was on source and target
+#    :cite:p:`liu2018`. *From the handouts:* they batch words of equal lengths, and compute logits
+#    at every place. *From common practice:* short sequences are packed into one row, without
+#    padding.
 #
 # Summary
 # -------
 #
-# The model is :eq:`decoder-forward`; its loss, :eq:`decoder-loss`, starts at ``<EOP>``. Causality
-# makes the loss honest, padding at the end harmless, and keys and values final. Keeping them
-# divides the operations of a step by the number of tokens read, and its time by less.
+# A word, ``<EOP>`` and a translation are one sequence, and the targets are the inputs moved by one,
+# :eq:`decoder-sequence`. The model is :eq:`decoder-forward`; its loss, :eq:`decoder-loss`, starts
+# at ``<EOP>``. Causality makes it honest, and padding at the end harmless.
 #
 # Exercises
 # ---------
 #
-# .. exercise-start:: Padding in front
-#    :label: decoder-only-left
+# .. exercise-start:: How many places?
+#    :label: decoder-only-places
 #
-# *Easy.* Pad a sequence in front in place of behind. Does its loss stay the same? Why?
-#
-# .. exercise-end::
-#
-# .. solution-start:: decoder-only-left
-#    :label: decoder-only-left-answer
-#    :class: dropdown
-#
-# It changes: every place can look at the padding, and every token stands at another position.
-
-for front in (0, 3):
-    padded = F.pad(inputs, (front, 3 - front), value=EOS)
-    logits = model(padded)[0][0, front + S : front + s]
-    loss = F.cross_entropy(logits, team.targets, reduction="sum")
-    moved = abs(loss - model.loss(team)[0]).item()
-    assert moved < 1e-9 if front == 0 else moved > 1
-
-# %%
-# .. solution-end::
-#
-# .. exercise-start:: Room for the cache
-#    :label: decoder-only-memory
-#
-# *Medium.* How many numbers does the cache hold? When does it outgrow the weights, in the figure?
+# *Easy.* A word has :math:`m` letters and no hyphen. How many places are there, how many scored?
 #
 # .. exercise-end::
 #
-# .. solution-start:: decoder-only-memory
-#    :label: decoder-only-memory-answer
+# .. solution-start:: decoder-only-places
+#    :label: decoder-only-places-answer
 #    :class: dropdown
 #
-# A key and a value of :math:`H` numbers in each layer, for each token of each sequence.
+# :math:`S = m + 1`. The translation adds *ay* or *way*, so :math:`T` is :math:`m + 3` or :math:`m +
+# 4` and :math:`s` is :math:`2m + 4` or :math:`2m + 5`. More than half is scored.
 
-cache = large(tokens)[2]
-each = 2 * 4 * 128  # numbers for each token
-assert sum(x.numel() for pair in cache for x in pair) == tokens.numel() * each
-T = sum(parameter.numel() for parameter in large.parameters()) / each
-print(f"at {T:.0f} tokens of one sequence, {T / 64:.0f} each of a batch of 64")
-
-# %%
-# .. solution-end::
-#
-# .. exercise-start:: A prompt that looks both ways
-#    :label: decoder-only-prefix
-#
-# *Hard.* Let the places of the prompt look at all of it :cite:p:`raffel2020`. Is the loss still
-# honest? Would a loss on the prompt be? Can keys and values still be kept?
-#
-# .. exercise-end::
-#
-# .. solution-start:: decoder-only-prefix
-#    :label: decoder-only-prefix-answer
-#    :class: dropdown
-#
-# No scored place sees a later token, so the loss is honest. On the prompt it would not be: places
-# would see what they must name. What is written does not change the prompt, which can be kept.
-
-prefix = causal.clone()
-prefix[: S + 1, : S + 1] = True
-assert torch.equal(depends(prefix), prefix)
-alone = logits_of(embedded[:, : S + 1], prefix[: S + 1, : S + 1])
-within = logits_of(embedded, prefix)[:, : S + 1]
-assert torch.allclose(alone, within, atol=1e-9)
+plain = Prompts(WordPairs(word for word in large_words() if "-" not in word))
+S, T = plain.word_pairs.source_lengths, plain.word_pairs.target_lengths
+assert set((T - S).tolist()) == {2, 3} and torch.equal(plain.lengths, S + T)
+print(f"{plain.tokens / int(plain.lengths.sum()):.0%} of the places are scored")
 
 # %%
 # .. solution-end::

@@ -214,7 +214,7 @@ for name, ratios in {
 # ------------
 #
 # A loss is not a translation. Here is the handouts' sentence from each run, first seed. How a
-# loss turns into whole words is the subject of the :doc:`next page <words>`.
+# loss turns into whole words is the subject of :doc:`wrong_words`.
 
 SENTENCE = "the air conditioning is working"
 print(f"{'truth':22}{pig_latin(SENTENCE)}")

@@ -1,14 +1,9 @@
 r"""
-One stack or two?
-=================
+Decoder-only or encoder--decoder: one stack or two?
+===================================================
 
-After this page you can compare two architectures in a way that is fair to both: at equal numbers of
-parameters, after equal numbers of words, and for equal compute. Three seeds leave one answer open.
-
-On one side is the decoder-only model of the handouts. On the other is an
-:doc:`encoder--decoder </translation>` with as many parameters. Both read the same words with the
-same optimiser. The figure shows their losses on held-out words twice: by epoch, and by compute.
-Lines are medians of three seeds, bands their range.
+After this page you can compare the two architectures in a way that is fair to both: at equal
+numbers of parameters, after equal numbers of words, and for equal compute.
 """
 
 import numpy as np
@@ -19,7 +14,8 @@ from torch.nn import functional as F
 from a3.lab import figures
 from a3.lab.environment import profile
 from a3.lab.intervals import student
-from a3.runs.translation import DECODER_ONLY_RUN, TWO_STACKS_RUN, one_or_two_stacks
+from a3.lab.page import in_short, show
+from a3.runs.translation import DECODER_ONLY_RUN, four_runs, one_or_two_stacks
 from a3.translation.decoding import translate
 from a3.translation.encoder_decoder import EncoderDecoder
 from a3.translation.pig_latin import pig_latin, small_words
@@ -27,32 +23,34 @@ from a3.translation.prompts import Prompts
 from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"
-runs = one_or_two_stacks()
+kinds = ("decoder-only", "encoder–decoder")
+runs = dict(zip(kinds, one_or_two_stacks().values(), strict=True))
 one, two = (of_seeds[0].model for of_seeds in runs.values())
 training, held_out = WordPairs(small_words()).split(seed=0)
-epoch_flops = {
-    "one stack": 3 * one.flops(Prompts(training)),
-    "two stacks": 3 * two.flops(training),
-}
+per_epoch = (3 * one.flops(Prompts(training)), 3 * two.flops(training))
+epoch_flops = dict(zip(kinds, per_epoch, strict=True))
 
 figure, (left, right) = figures.subplots(
-    1, 2, figsize=(8, 3.4), sharey=True,
+    1, 2, figsize=(8, 3.2), sharey=True,
     alt="""Validation loss of both models, log scale. By epoch they fall together,
     and the encoder-decoder stops earlier. By compute the encoder-decoder is ahead
     at first; in the end the bands overlap.""",
 )  # fmt: skip
-for (stacks, of_seeds), style in zip(runs.items(), ("-", "--"), strict=True):
-    histories = [run.history for run in of_seeds]
-    epochs = np.arange(1, min(history.epochs for history in histories) + 1)
-    valid = [history.valid_loss[: len(epochs)] for history in histories]
-    compute = epochs * epoch_flops[stacks] / 1e12
-    figures.band(left, epochs, valid, stacks, ls=style)
-    figures.band(right, compute, valid, stacks, ls=style)
+for (name, of_seeds), style in zip(runs.items(), ("-", "--"), strict=True):
+    valid = [run.history.valid_loss for run in of_seeds]
+    epochs = np.arange(1, max(map(len, valid)) + 1)
+    figures.band(left, epochs, valid, name, ls=style)
+    figures.band(right, epochs * epoch_flops[name] / 1e12, valid, name, ls=style)
 left.set(yscale="log", xlabel="epochs", ylabel="validation loss (nats per token)")
 right.set(xscale="log", xlabel="compute (TFLOPs)")
 left.legend()
 
-# %%
+# %% tags=["hide-input"]
+# **At equal parameters, by epoch and by compute.** On one side is the decoder-only model of the
+# handouts, on the other an encoder--decoder with as many parameters. Both read the same words with
+# the same optimiser. The losses are on held-out words; lines are medians of three seeds, bands
+# their range.
+#
 # The question
 # ------------
 #
@@ -60,8 +58,8 @@ left.legend()
 #    :label: d3
 #
 # Train the decoder-only model at width 128 with four layers and let it translate
-# :cite:p:`handout2025,handout2023`. Is it better or worse than the encoder--decoder? What speaks
-# for one stack of layers, and what for two?
+# :cite:p:`handout2025,handout2023`. How good are its translations beside those of the
+# encoder--decoder? What are the pros and cons of the decoder-only approach?
 #
 # .. exercise-end::
 #
@@ -76,11 +74,6 @@ left.legend()
 #    :label: d3-answer
 #    :class: dropdown
 #
-# **A fair opponent.** More parameters or more compute would help either model. So the
-# encoder--decoder has three layers a side, and the width at which its parameters come closest. It
-# takes half the compute for a word, since the letters of the word pass through its encoder only and
-# those of the translation through its decoder only; one stack takes both through all its layers.
-
 
 def params(model):
     """Number of parameters, embedding tables left out."""
@@ -88,114 +81,132 @@ def params(model):
     return sum(each.numel() for name, each in named if "embedding" not in name)
 
 
-table = pd.DataFrame(
-    {
-        "model": stacks,
-        "width": run["hidden"],
-        "layers": run["layers"],
-        "parameters": params(runs[stacks][0].model),
-        "GFLOPs an epoch": epoch_flops[stacks] / 1e9,
-        "epochs, at most": run["hyperparameters"].epochs,
-        "patience": run["hyperparameters"].patience,
+handouts = {"decoder-only, width 128": runs["decoder-only"]} | {
+    f"encoder–decoder, width {hidden}": four_runs()["small", hidden] for hidden in (64, 32)
+}
+
+
+def row(of_seeds):
+    median = {
+        "validation loss": np.median([run.history.best_loss for run in of_seeds]),
+        "words right": np.median([run.accuracy for run in of_seeds]),
+        "TFLOPs": np.median([run.history.flops[-1] for run in of_seeds]) / 1e12,
     }
-    for stacks, run in zip(runs, (DECODER_ONLY_RUN, TWO_STACKS_RUN), strict=True)
-)
-assert abs(params(two) / params(one) - 1) < 0.03
-assert epoch_flops["two stacks"] < 0.55 * epoch_flops["one stack"]
-table.style.hide().format(precision=1, thousands=",")
-
-# %%
-# **Two comparisons.** We take the lowest validation loss that each has reached: once after equal
-# numbers of epochs, once for equal compute. The encoder--decoder may use the compute of all the
-# decoder-only model's epochs, but stops when its loss has not improved for thirty of its own.
+    return {"parameters": params(of_seeds[0].model), **median}
 
 
-def losses(stacks, flops):
+def losses(name, flops):
     """Lowest validation loss of each seed within a budget."""
-    epochs = max(1, int(1.001 * flops / epoch_flops[stacks]))
-    histories = [run.history for run in runs[stacks]]
-    return np.array([min(history.valid_loss[:epochs]) for history in histories])
+    epochs = max(1, int(1.001 * flops / epoch_flops[name]))
+    return np.array([min(run.history.valid_loss[:epochs]) for run in runs[name]])
 
 
-def shown(found):  # median and range
+table = pd.DataFrame(map(row, handouts.values()), handouts)
+fair = pd.DataFrame(map(row, runs.values()), runs)
+total = DECODER_ONLY_RUN["hyperparameters"].epochs * epoch_flops["decoder-only"]
+ratio = np.log(losses("decoder-only", total) / losses("encoder–decoder", total))
+low, high = np.exp(ratio.mean() + student(3) * ratio.std(ddof=1) * np.array([-1, 1]))
+cost = epoch_flops["decoder-only"] / epoch_flops["encoder–decoder"]
+(a, b, _), (c, d, _) = table.iloc[:, 1:].to_numpy()[:2]
+more = table.iloc[0] / table.iloc[1]
+if full:
+    for own, its in zip(*list(handouts.values())[:2], strict=True):  # seed by seed
+        assert own.history.best_loss < its.history.best_loss and own.accuracy > its.accuracy
+    assert more["parameters"] > 1.5 and more["TFLOPs"] > 5
+    assert abs(params(two) / params(one) - 1) < 0.03 and 1.9 < cost < 2.2
+    for C in (0.4e12, 0.8e12):
+        assert losses("encoder–decoder", C).max() < losses("decoder-only", C).min()
+    assert low < 0.5 and high > 2  # neither can be called better, nor are they equal
+in_short(
+    """At the handouts' settings the decoder-only model translates better, with every seed: its
+    validation loss is {a:.2f} and {b:.0%} of the held-out words come out right, beside {c:.2f} and
+    {d:.0%} of the wider encoder–decoder on the same list (medians of three seeds). But it has
+    {parameters:.1f} times the parameters and used {flops:.0f} times the compute. Against an
+    encoder–decoder with as many parameters it is behind while compute is short, with every seed,
+    and with compute to spare these seeds cannot tell which ends lower.
+
+    Pros: it is one kind of layer, trained and decoded by the same code; every layer sees the word
+    and what is written so far; and any sequence with a mark in it is a task for it. Cons: it
+    reads the word from left to right only, so the first letters are encoded without knowing the
+    others. And every token goes through all of its layers, so at equal parameters a word costs
+    {cost:.1f} times the compute.""",
+    a=a, b=b, c=c, d=d, parameters=more["parameters"], flops=more["TFLOPs"], cost=cost,
+)
+
+# %% tags=["hide-input"]
+# **The models of the handouts**, side by side on the small list, at their own settings: the
+# decoder-only one, and the encoder--decoders of :doc:`four_runs`. Numbers are medians over three
+# seeds. The decoder-only model is the better one, and the larger one, trained with more compute:
+# that it is decoder-only is not the only difference.
+
+formats = {"parameters": "{:,.0f}", "words right": "{:.1%}", "TFLOPs": "{:.1f}"}
+show(table.style.format(formats, precision=3))
+
+# %% tags=["hide-input"]
+# The handouts' sentence, from the first seed of each:
+
+SENTENCE = "the air conditioning is working"
+print(f"{'truth':27}{pig_latin(SENTENCE)}")
+for name, of_seeds in handouts.items():
+    print(f"{name:27}{translate(of_seeds[0].model, SENTENCE)}")
+
+# %% tags=["hide-input"]
+# **A fair opponent.** More parameters or more compute would help either model. So we give the
+# encoder--decoder three layers a side, and the width, 90, at which its parameters come closest. It
+# takes half the compute for a word, since the letters of the word pass through its encoder only and
+# those of the translation through its decoder only; one stack takes both through all its layers.
+# With its epochs limited by the same compute, it stops when its loss has not improved for thirty.
+
+show(fair.style.format(formats, precision=3))
+
+# %% tags=["hide-input"]
+# **Equal epochs and equal compute.** The lowest validation loss that each has reached: median and
+# range over the seeds.
+
+
+def shown(found):
     return f"{np.median(found):.3f} ({found.min():.3f} to {found.max():.3f})"
 
 
 histories = [run.history for of_seeds in runs.values() for run in of_seeds]
 common = min(history.epochs for history in histories)
-total = DECODER_ONLY_RUN["hyperparameters"].epochs * epoch_flops["one stack"]
-table = pd.DataFrame(columns=list(runs))
 by_epoch = {
-    n: [losses(stacks, n * epoch_flops[stacks]) for stacks in runs] for n in (10, 20, common)
+    n: [losses(name, n * epoch_flops[name]) for name in kinds] for n in (10, 20, common)
 }
-for n, at_n in by_epoch.items():
-    table.loc[f"{n} epochs"] = list(map(shown, at_n))
-for C in (0.4e12, 0.8e12, 1.6e12, total):
-    at_C = [losses(stacks, C) for stacks in runs]
-    table.loc[f"{C / 1e12:.1f} TFLOPs"] = list(map(shown, at_C))
-table.style
+budgets = (0.4e12, 0.8e12, 1.6e12, total)
+by_compute = {C: [losses(name, C) for name in kinds] for C in budgets}
+rows = {f"{n} epochs": list(map(shown, found)) for n, found in by_epoch.items()}
+rows |= {f"{C / 1e12:.1f} TFLOPs": list(map(shown, found)) for C, found in by_compute.items()}
+if full:
+    leads = [of_one < of_two for of_one, of_two in by_epoch.values()]
+    assert leads[0].all() and all(len(set(own)) == 2 for own in leads[1:])
+    for history in histories:  # known by heart
+        assert np.mean(history.train_loss[-40:]) < history.best_loss / 5
+    assert all(run.history.flops[-1] < total / 2 for run in runs["encoder–decoder"])  # stopped
+    print(f"loss of one stack over that of two, with all the compute: {low:.2f} to {high:.2f}")
+show(pd.DataFrame.from_dict(rows, orient="index", columns=list(runs)).style)
 
-# %% **While compute is short, two stacks lead.** They make twice as many passes for it, and lead
-# with every seed. After 10 epochs, which cost them half as much, one stack is ahead with every
-# seed, after 20 and later neither is.
+# %%
+# **While compute is short, two stacks lead.** They make twice as many passes for it, and lead with
+# every seed. After 10 epochs, which cost them half as much, one stack is ahead with every seed,
+# after 20 and later neither is.
 #
 # **In the end we cannot tell.** Both come to know their training words by heart, and how low the
 # validation loss gets is partly luck. A seed gives both models the same words, so we take the ratio
 # of their losses seed by seed, and the interval of its geometric mean. It holds 1, and ratios far
 # from it on both sides: three seeds are few.
-
-of_one, of_two = at_C  # of all the compute
-if full:
-    ratio = np.log(of_one / of_two)
-    low, high = np.exp(ratio.mean() + student(3) * ratio.std(ddof=1) * np.array([-1, 1]))
-    print(f"loss of one stack over that of two: {low:.2f} to {high:.2f}")
-    assert low < 0.5 and high > 2  # neither can be called better, nor are they equal
-    for C in (0.4e12, 0.8e12):
-        assert losses("two stacks", C).max() < losses("one stack", C).min()
-    leads = [one_stack < two_stacks for one_stack, two_stacks in by_epoch.values()]
-    assert leads[0].all() and all(len(set(own)) == 2 for own in leads[1:])
-    for history in histories:  # known by heart
-        assert np.mean(history.train_loss[-40:]) < history.best_loss / 5
-    assert all(run.history.flops[-1] < total / 2 for run in runs["two stacks"])  # stopped
-
-# %%
-# **Whole words.** A loss is not a translation. The sentence of the handouts, from the first seed of
-# each, and the share of the held-out words that are right in every letter:
-
-SENTENCE = "the air conditioning is working"
-print(f"{'truth':12}{pig_latin(SENTENCE)}")
-for stacks, of_seeds in runs.items():
-    print(f"{stacks:12}{translate(of_seeds[0].model, SENTENCE)}")
-for stacks, of_seeds in runs.items():
-    share = [run.accuracy for run in of_seeds]
-    print(
-        f"{stacks}: {np.median(share):.1%} of the held-out words are right "
-        f"({min(share):.1%} to {max(share):.1%})"
-    )
-
-# %%
-# **For one stack.** It is one kind of layer, trained and decoded by the same code, and any sequence
-# with a mark in it is a task for it. Every layer sees both the word and what is written so far.
-# At equal parameters and with compute to spare these seeds do not show it to be worse, or better.
-#
-# **For two.** The encoder reads the word in both directions, while a prompt is read from left to
-# right: its first letters are encoded without knowing the others. And no letter passes through
-# all the layers, so a word costs half the compute in training and in use. While compute is short,
-# that decides.
 #
 # .. solution-end::
 #
 # Where this stops being true: the small list has a few thousand words. With more of them neither
-# model could learn them by heart, and the end would not be left to the seed. Which words each gets
-# wrong is the subject of :doc:`the next page <wrong_words>`.
+# model could learn them by heart. Which words each gets wrong is the subject of :doc:`wrong_words`.
 #
 # .. admonition:: Where this differs
 #    :class: differs
 #
-#    *From the handouts:* they set a decoder-only model of width 128 beside encoder--decoders of
-#    widths 32 and 64. We give it an opponent of its own size, several seeds, and early stopping to
-#    the opponent. *From common practice:* large decoder-only models gain from text that is no
-#    translation at all, and from training on the prompt too. Neither is in play here.
+#    *From the handouts:* we add an opponent of equal size, with early stopping, and several seeds.
+#    *From common practice:* large decoder-only models gain from text that is no translation at all,
+#    and from training on the prompt too. Neither is in play here.
 #
 # Summary
 # -------
@@ -251,7 +262,7 @@ for layers in (2, 3, 4):
     width = nearest.decoder.to_logits.in_features
     cost = 3 * nearest.flops(training)
     print(f"{layers} layers: width {width}, {cost / 1e9:.1f} GFLOPs an epoch")
-    assert 0.9 < cost / epoch_flops["two stacks"] < 1.1
+    assert 0.9 < cost / epoch_flops["encoder–decoder"] < 1.1
 
 # %%
 # .. solution-end::
@@ -283,7 +294,7 @@ drawn = torch.multinomial(p, 100, replacement=True, generator=generator)
 wrong = (drawn != batch.targets[:, None]).float()
 mistakes = torch.zeros(len(held_out), 100).index_add(0, word, wrong)
 sampled = (mistakes == 0).float().mean().item()
-greedy = runs["one stack"][0].accuracy
+greedy = runs["decoder-only"][0].accuracy
 print(f"expected {expected:.1%}, sampled {sampled:.1%}, greedy {greedy:.1%}")
 assert abs(sampled - expected) < 0.01
 assert not full or sampled < greedy

@@ -1,22 +1,24 @@
 r"""
-Positions: what attention cannot see
-====================================
+Sinusoidal positions: what attention cannot see
+===============================================
 
-After this page you can prove that attention by itself ignores order, and derive what sines and
-cosines add that a one-hot code does not.
-
-The left panel is the table of sinusoidal positions. The right one shows the dot product of two
-of its rows against the distance between them: neighbours are most alike, far positions less so, and
-it does not matter where the pair stands.
+After this page you can prove that attention by itself ignores order, derive what sines and cosines
+add that a one-hot code does not, and say how far they reach beyond the training words.
 """
 
+import numpy as np
 import torch
-from torch import nn
 
 from a3.lab import figures
+from a3.lab.environment import profile
+from a3.lab.intervals import student
+from a3.runs.short_runs import EXPERIMENTS, LENGTHS, LONGEST, NoPositions
 from a3.translation.attention import ScaledDotAttention, positional_encoding
 from a3.translation.encoder_decoder import EncoderDecoder
+from a3.translation.pig_latin import large_words
 from a3.translation.word_pairs import WordPairs
+
+full = profile() == "full"
 
 H, length = 64, 100
 P = positional_encoding(length, H)
@@ -32,9 +34,7 @@ left.set(xlabel="component", ylabel="position $t$")
 left.grid(False)
 figure.colorbar(image, ax=left)
 for t in (0, 20, 50):
-    right.plot(
-        range(-t, length - t), similarity[t], label=f"from position {t}", alpha=0.8
-    )
+    right.plot(range(-t, length - t), similarity[t], label=f"from position {t}", alpha=0.8)
 right.set(xlabel="distance", ylabel="cosine similarity", xlim=(-50, 50))
 right.legend()
 
@@ -43,92 +43,87 @@ for d in range(length):  # the same at every place
 by_distance = similarity[0]
 assert by_distance[1:].max() == by_distance[1] and (by_distance[:6].diff() < 0).all()
 assert by_distance.min() > 0.3  # the slow waves keep far ones alike, too
-print(f"cosine 1 apart: {by_distance[1]:.2f}, least: {by_distance.min():.2f}")
 
 # %%
+# **The table, and who is alike.** On the left is the table of sinusoidal positions. On the right is
+# the dot product of two of its rows against the distance between them: neighbours are most alike,
+# far positions less so, and it does not matter where the pair stands.
+#
 # The question
 # ------------
 #
 # .. exercise-start:: Positions (2025, 2.1-3; 2023, 3.1-3)
 #    :label: n3
 #
-# The encoder adds to the embedding of each letter a fixed vector that depends on where the
-# letter stands, made of sines and cosines. Why is position needed at all? What do sines and
-# cosines offer that a :term:`one-hot` code of the position does not
-# :cite:p:`handout2025,handout2023`?
+# The encoder adds to the embedding of each letter a fixed vector that depends on where the letter
+# stands, made of sines and cosines. Why is position needed at all? What do sines and cosines offer
+# that a :term:`one-hot` code of the position does not :cite:p:`handout2025,handout2023`?
 #
 # .. exercise-end::
 #
 # .. admonition:: Try it first
 #    :class: tip
 #
-#    What would a model without positions do with *stop* and *spot*? Write down what you would
-#    need to change in a one-hot code to feed the model a word longer than any before.
+#    What would a model without positions do with *stop* and *spot*? Write down what you would need
+#    to change in a one-hot code to feed the model a word longer than any before.
 #
 # .. solution-start:: n3
 #    :label: n3-answer
 #    :class: dropdown
 #
-# **Why position is needed.** Without it, a word is a bag of letters. Self-attention averages
-# over a set, and a set has no order. With it, the same letter at two places is two different
-# vectors.
+# .. admonition:: In short
+#    :class: in-short
+#
+#    Attention averages over a set: permute its inputs, and its outputs are the same ones, permuted.
+#    So without positions the encoder cannot tell *stop* from *spot*; with them, one letter at two
+#    places is two different vectors.
+#
+#    A one-hot code needs a component for each position, and any two positions are equally far
+#    apart, while sines and cosines have a fixed width at any length and a dot product that depends
+#    on the distance alone. A shift by :math:`\delta` is one and the same rotation from every
+#    position on, so one matrix can look :math:`\delta` letters back from anywhere.
 #
 # .. prf:theorem:: Attention is permutation-equivariant
 #    :label: equivariance
 #
 #    Let :math:`X \in \mathbb{R}^{T \times H}` hold one vector a row and let :math:`\Pi` be a
-#    :math:`T \times T` permutation matrix. Then self-attention :math:`A` satisfies
-#    :math:`A(\Pi X) = \Pi A(X)`.
+#    :math:`T \times T` permutation matrix. Then self-attention :math:`A` satisfies :math:`A(\Pi X)
+#    = \Pi A(X)`.
 #
 # .. prf:proof::
 #
-#    Projections act row by row, so they commute with :math:`\Pi`: queries, keys and values
-#    become :math:`\Pi Q, \Pi K, \Pi V`. The scores become :math:`\Pi Q K^\top \Pi^\top`. A
-#    softmax along rows commutes with reordering rows and columns, so the weights become
-#    :math:`\Pi \alpha \Pi^\top`. Since :math:`\Pi^\top \Pi = I`, the result is :math:`\Pi
-#    \alpha \Pi^\top \Pi V = \Pi \alpha V`.
+#    Projections act row by row, so they commute with :math:`\Pi`: queries, keys and values become
+#    :math:`\Pi Q, \Pi K, \Pi V`. The scores become :math:`\Pi Q K^\top \Pi^\top`. A softmax along
+#    rows commutes with reordering rows and columns, so the weights become :math:`\Pi \alpha
+#    \Pi^\top`. Since :math:`\Pi^\top \Pi = I`, the result is :math:`\Pi \alpha \Pi^\top \Pi V = \Pi
+#    \alpha V`.
 #
 # Embeddings, the MLP and the residual connections also act row by row, so the theorem holds for a
-# whole encoder. Here it is in numbers, and here it breaks once positions are added.
+# whole encoder. The decoder averages over what that gives, and gets the same thing for every
+# anagram: not similar logits, the same ones. With positions added, all this breaks.
 
 torch.manual_seed(0)
-attention = ScaledDotAttention(H)
-X = torch.randn(1, 9, H)
+attention, X = ScaledDotAttention(H), torch.randn(1, 9, H)
 order = torch.randperm(9)
 
 
-def self_attention(X):
-    return attention(X, X, X)[0]
-
-
 def difference(positions):
-    """Largest entry of A(ΠX) - ΠA(X), with the positions added to what A is given."""
-    shuffled = self_attention(X[:, order] + positions)
-    return float((shuffled - self_attention(X + positions)[:, order]).detach().abs().max())
+    """Largest entry of A(ΠX) - ΠA(X), with positions added to what A is given."""
+    permuted, plain = (x + positions for x in (X[:, order], X))
+    apart = attention(*[permuted] * 3)[0] - attention(*[plain] * 3)[0][:, order]
+    return float(apart.detach().abs().max())
 
 
-assert difference(0) < 1e-6 < 1e-2 < difference(P[:9])
-print(f"A(ΠX) and ΠA(X) differ by {difference(0):.1e} without positions")
-print(f"and by {difference(P[:9]):.2f} with them")
-
-# %%
-# The decoder looks at the encoder's output by attention too, and averages over it. So an encoder
-# without positions gives it the same thing for every anagram: not similar logits, the same ones.
-
-
-class NoPositions(nn.Module):
-    def forward(self, x, start=0):
-        return x
-
-
+anagrams = [(word, "opstay") for word in ("stop", "spot", "post", "tops")]
+batch = WordPairs(anagrams)[torch.arange(4)]
 model = EncoderDecoder(hidden=32, layers=3)
+found = {"with positions": model(batch.source, batch.inputs)[0].detach()}
 model.encoder.positions = NoPositions()
-anagrams = WordPairs([(word, "opstay") for word in ("stop", "spot", "post", "tops")])
-batch = anagrams[torch.arange(4)]
-logits = model(batch.source, batch.inputs)[0].detach()
-apart = float((logits - logits[:1]).abs().max())
-assert apart < 1e-5
-print(f"the logits of four anagrams differ by at most {apart:.1e}")
+found["without positions"] = model(batch.source, batch.inputs)[0].detach()
+for (name, logits), places in zip(found.items(), (P[:9], 0), strict=True):
+    attention_by, anagrams_by = difference(places), (logits - logits[:1]).abs().max()
+    print(f"{name}: A(ΠX) - ΠA(X) {attention_by:.1e}, anagrams {anagrams_by:.1e}")
+    assert (attention_by < 1e-6) == (anagrams_by < 1e-5) == name.startswith("without")
 
 # %%
 # **What sines and cosines offer.** Position :math:`t` is coded at :math:`H/2` wavelengths, from
@@ -137,12 +132,15 @@ print(f"the logits of four anagrams differ by at most {apart:.1e}")
 # .. math::
 #    :label: sinusoidal-positions
 #
-#    P_{t,2i} = \sin(\omega_i t), \qquad P_{t,2i+1} = \cos(\omega_i t), \qquad
-#    \omega_i = 10000^{-2i/H}, \qquad i = 0, \dots, H/2 - 1 .
+#    \begin{aligned} P_{t,2i} &= \sin(\omega_i t), \qquad & \omega_i &= 10000^{-2i/H}, \\
+#    P_{t,2i+1} &= \cos(\omega_i t), & i &= 0, \dots, H/2 - 1 . \end{aligned}
+#
+# The table is made for texts of thousands of tokens: over a word the slowest cosine is nearly 1, a
+# constant that any bias could supply.
 #
 # *Fixed width, any length.* A one-hot code of :math:`t` needs as many components as there are
-# positions. Each row of :eq:`sinusoidal-positions` has :math:`H`, whatever :math:`t` is, and
-# the same norm :math:`\sqrt{H/2}`.
+# positions. Each row of :eq:`sinusoidal-positions` has :math:`H`, whatever :math:`t` is, and the
+# same norm :math:`\sqrt{H/2}`.
 #
 # *Distance is visible.* Any two one-hot codes are :math:`\sqrt2` apart, next-door or not. By the
 # addition theorem,
@@ -154,9 +152,8 @@ print(f"the logits of four anagrams differ by at most {apart:.1e}")
 #
 # a function of the distance alone, which is the right panel above.
 #
-# *A shift is one linear map.* Take one wavelength. The pair :math:`(\sin\omega t, \cos\omega
-# t)` is a point on the circle, and :math:`\delta` steps later it has turned by
-# :math:`\omega\delta`:
+# *A shift is one linear map.* Take one wavelength. The pair :math:`(\sin\omega t, \cos\omega t)` is
+# a point on the circle, and :math:`\delta` steps later it has turned by :math:`\omega\delta`:
 #
 # .. math::
 #    :label: shift-is-rotation
@@ -166,10 +163,8 @@ print(f"the logits of four anagrams differ by at most {apart:.1e}")
 #    -\sin\omega\delta & \cos\omega\delta \end{pmatrix}
 #    \begin{pmatrix} \sin\omega t \\ \cos\omega t \end{pmatrix} .
 #
-# The matrix depends on :math:`\delta` and not on :math:`t`. So one matrix can look two letters back
-# from every place: a model need not learn it place by place. Whether a trained one does it where it
-# was never trained is a question for data, and :doc:`lengths` puts it. We build the rotation and
-# check it on every row.
+# The matrix depends on :math:`\delta` and not on :math:`t`: a model need not learn to look two
+# letters back place by place. We build the rotation and check it on every row.
 
 
 def shift(delta, H):
@@ -180,66 +175,96 @@ def shift(delta, H):
 
 
 for delta in (1, 7, 40):
-    error = float((P[:-delta] @ shift(delta, H).T - P[delta:]).abs().max())
-    assert error < 1e-4
-    print(f"P[t + {delta}] = R_{delta} P[t] for every t, to {error:.1e}")
+    assert torch.allclose(P[:-delta] @ shift(delta, H).T, P[delta:], atol=1e-5)
 assert torch.allclose(P.norm(dim=1), torch.full((length,), (H / 2) ** 0.5))
+assert (1 - P[:20, -1]).max() < 1e-5  # the slowest cosine
 
-# %%
+# %% tags=["hide-input"]
 # .. solution-end::
 #
-# What this does not say
-# ----------------------
+# Any length? Positions beyond the training words
+# -----------------------------------------------
 #
-# The table goes on for ever, so a model *can* be given a word of any length. Whether it can do
-# anything with it is another matter. :doc:`lengths` trains models on short words and measures
-# it.
+# The table goes on for ever, so a model *can* be given a word of any length. We train models on
+# words of at most seven letters, with sinusoidal positions, :term:`one-hot` ones and none. (A
+# one-hot code times a learned matrix is a table with one free row a position:
+# :class:`a3.runs.short_runs.LearnedPositions`.) Which do you expect to translate longer words, and
+# how much longer? Lines are medians of three seeds, bands their range.
+
+results = EXPERIMENTS["positions by length"].results()
+shares = np.reshape([result["accuracy"] for result in results], (3, 3, len(LENGTHS)))
+sinusoidal, one_hot, none = shares  # each (seeds, lengths)
+kinds = dict(zip(("sinusoidal", "one-hot", "none"), shares, strict=True))
+
+figure, ax = figures.subplots(
+    figsize=(6, 3), alt="""Share of held-out words translated exactly against their length,
+    for three kinds of position. All fall beyond the longest training words.""",
+)  # fmt: skip
+for (kind, runs), style in zip(kinds.items(), ("-", "--", ":"), strict=True):
+    figures.band(ax, LENGTHS, runs, kind, ls=style)
+ax.axvline(LONGEST + 0.5, color="#888888", lw=1)
+ax.annotate("longest in training", (LONGEST + 0.6, 0.9), color="#888888")
+ax.set(xlabel="letters in the word", ylabel="words exactly right", ylim=(0, 1))
+ax.legend()
+
+i = LENGTHS.index(LONGEST + 1)  # one letter more than in training
+apart = (sinusoidal - one_hot)[:, :i].mean(axis=1)
+low, high = apart.mean() + student(3) * apart.std(ddof=1) * np.array([-1, 1])
+print(f"up to 7 letters, sinusoidal minus one-hot: {low:+.2f} to {high:+.2f}")
+for kind, runs in kinds.items():
+    print(f"8 letters, {kind:11}", *(f"{share:6.1%}" for share in runs[:, i]))
+if full:
+    assert none.max() < 0.5 < shares[:2, :, :i].mean(axis=2).min()
+    assert (np.diff(none[:, : i + 1]) < 0).all()
+    assert low < 0 < high  # cannot tell
+    assert sinusoidal[:, i].min() > 3 * one_hot[:, i].max()
+    assert (sinusoidal[:, i] < 0.6 * sinusoidal[:, i - 1]).all()
+    assert shares[:, :, i + 1 :].max() < 0.05
+
+# %%
+# Without positions fewer than half of the words are right at any length, and the longer the word,
+# the fewer. At the lengths seen in training these seeds cannot tell the two kinds of position
+# apart: the interval of the difference holds zero, and is wide. One letter beyond, sinusoidal
+# positions still get some words right, in each seed more than three times as many as learned rows
+# in any, but fewer than six for ten at seven letters. Two letters beyond, fewer than one word in
+# twenty is right with either, in any seed. So fixed waves make long inputs *possible*. That a shift
+# is the same map everywhere does not make training find it.
 #
+# A word of eight letters and its translation each meet just one row that no word of seven has met,
+# so a smooth code can still help there. The longest words meet more than ten.
+
+pairs = WordPairs(word for word in large_words() if "-" not in word)
+for tokens in (pairs.source_lengths, pairs.target_lengths):
+    known, new = (tokens[pairs.source_lengths <= LONGEST + i].max() for i in (1, 2))
+    assert new == known + 1 and tokens.max() > known + 10
+
+# %%
 # .. admonition:: Where this differs
 #    :class: differs
 #
-#    *From the paper* and *from the handouts:* nothing in the table :cite:p:`vaswani2017`. *From
-#    common practice:* rotary and relative positions act inside the scores, not on the
-#    embeddings :cite:p:`shaw2018,su2021`.
+#    *From the paper:* its authors chose sines because they *might* extrapolate, and found learned
+#    rows as good within the training lengths :cite:p:`vaswani2017`; we test the first, and have too
+#    few seeds for the second. *From the handouts:* they compare in words. *From common practice:*
+#    rotary and relative positions act inside the scores :cite:p:`shaw2018,su2021`, and large models
+#    are trained at the lengths they are used at.
 #
 # Summary
 # -------
 #
-# Attention is permutation-equivariant, so an encoder without positions cannot tell anagrams
-# apart. Sinusoidal positions have a fixed width and a constant norm, show distance as a dot
-# product, :eq:`position-similarity`, and turn a shift into a rotation, :eq:`shift-is-rotation`.
+# Attention is permutation-equivariant, so an encoder without positions cannot tell anagrams apart.
+# Sinusoidal positions have a fixed width and a constant norm, show distance as a dot product,
+# :eq:`position-similarity`, and turn a shift into a rotation, :eq:`shift-is-rotation`. A code that
+# is defined everywhere is not enough for long inputs: a model has to be trained where it is used.
 #
 # Exercises
 # ---------
 #
-# .. exercise-start:: The slowest wave
-#    :label: positions-slowest
-#
-# *Easy.* Which component of the table at width 64 changes least over the first twenty
-# positions, and could it be left out for words?
-#
-# .. exercise-end::
-#
-# .. solution-start:: positions-slowest
-#    :label: positions-slowest-answer
-#    :class: dropdown
-#
-# The cosine of the slowest wave. It is nearly 1 throughout, so for words it is a constant that
-# any bias could supply. The table is made for texts of thousands of tokens.
-
-spread = P[:20].amax(dim=0) - P[:20].amin(dim=0)
-assert int(spread.argmin()) == H - 1
-print(f"component {int(spread.argmin())} varies by {float(spread.min()):.1e}")
-
-# %%
-# .. solution-end::
-#
 # .. exercise-start:: Other codes shift linearly, too
 #    :label: positions-one-hot
 #
-# *Medium.* Find the matrix that takes the one-hot code of :math:`t` to that of :math:`t +
-# \delta`. What goes wrong at the end of the table? Can you mend it? Find a code of width two that
-# also shifts by one matrix, without loss. What do sinusoids have that neither of these has?
+# *Medium.* Find the matrix that takes the one-hot code of :math:`t` to that of :math:`t + \delta`.
+# What goes wrong at the end of the table? Can you mend it? Find a code of width two that also
+# shifts by one matrix, without loss. What do sinusoids have that neither of these has?
 #
 # .. exercise-end::
 #
@@ -254,16 +279,14 @@ print(f"component {int(spread.argmin())} varies by {float(spread.min()):.1e}")
 # width, is no privilege of sinusoids. They have it with codes that stay bounded and never repeat:
 # the fastest pair returns only after a multiple of :math:`2\pi`, which no whole number is.
 
-one_hot = torch.eye(10)
+code = torch.eye(10)  # column t is the code of t
 S = torch.diag(torch.ones(7), -3)  # column t has its one in row t + 3
-assert torch.equal((S @ one_hot.T).T[:7], one_hot[3:])
-assert torch.linalg.matrix_rank(S) == 7
+assert torch.equal((S @ code)[:, :7], code[:, 3:]) and (S @ code[:, 7:] == 0).all()
 cyclic = S + torch.diag(torch.ones(3), 7)
-assert torch.equal((cyclic @ one_hot.T).T, one_hot.roll(-3, dims=0))
-assert torch.linalg.matrix_rank(cyclic) == 10
-line = torch.stack([torch.arange(10.0), torch.ones(10)], dim=1)  # rows (t, 1)
+assert torch.equal(cyclic @ code, code.roll(-3, dims=1))
+line = torch.stack([torch.arange(10.0), torch.ones(10)])  # columns (t, 1)
 shear = torch.tensor([[1.0, 3.0], [0.0, 1.0]])
-assert torch.equal((line @ shear.T)[:7], line[3:]) and shear.det() == 1
+assert torch.equal((shear @ line)[:, :7], line[:, 3:])
 circle = positional_encoding(length, 2).double()
 assert torch.pdist(circle).min() > 0.01  # no two of the first hundred are the same
 assert torch.allclose(shift(3, H) @ shift(3, H).T, torch.eye(H), atol=1e-6)

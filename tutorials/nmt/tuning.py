@@ -1,13 +1,9 @@
 r"""
-Extension: the four runs at a better learning rate
-==================================================
+Tuning learning rate and batch size: the four runs again
+========================================================
 
-This page is not in the handouts. After it you can tune a learning rate and a batch size without
-looking at the held-out words, and say which of the handouts' conclusions were about models and
-which were about tuning.
-
-The figure is a small search: the wide model on the large list, two epochs at each of four
-settings. The handouts' own setting is the top left corner.
+After this page you can tune a learning rate and a batch size without looking at the held-out words,
+and say which of the handouts' conclusions were about models and which about tuning.
 """
 
 import numpy as np
@@ -15,6 +11,7 @@ import pandas as pd
 
 from a3.lab import figures
 from a3.lab.environment import profile
+from a3.lab.page import show
 from a3.runs.short_runs import BATCH_SIZES, EXPERIMENTS, LEARNING_RATES
 from a3.runs.translation import TUNED, four_runs, tuned_runs
 from a3.translation.decoding import translate
@@ -28,7 +25,7 @@ at = np.unravel_index(losses.argmin(), losses.shape)
 best_rate, best_batch = LEARNING_RATES[at[1]], BATCH_SIZES[at[0]]
 
 figure, ax = figures.subplots(
-    figsize=(6, 2.4),
+    figsize=(6.5, 2.6),
     alt="""Loss on the tuning words after two epochs, by learning rate and batch size. The
     handouts' setting, the smallest rate with the largest batch, has the highest loss.""",
 )
@@ -48,35 +45,38 @@ assert not full or losses.argmax() == 0  # the handouts' setting is the worst
 assert not full or (best_rate, best_batch) == (TUNED.learning_rate, TUNED.batch_size)
 print(f"best of the search: learning rate {best_rate:g}, batch size {best_batch}")
 
-# %%
+# %% tags=["hide-input"]
+# **A small search.** The wide model on the large list, two epochs at each of four settings. The
+# handouts' own setting is the top left corner. This page is not in the handouts.
+#
 # The question
 # ------------
 #
 # .. exercise-start:: Do the conclusions survive tuning?
 #    :label: tuned
 #
-# :doc:`The four runs <four_runs>` share one learning rate, chosen by the handouts. Tune it and
-# the batch size, and nothing else, on words that are neither trained on nor held out. Then
-# repeat the runs. Is wider still better? Is more data still better? By how much?
+# :doc:`The four runs <four_runs>` share one learning rate, chosen by the handouts. Tune it and the
+# batch size, and nothing else, on words that are neither trained on nor held out. Then repeat the
+# runs. Is wider still better? Is more data still better? By how much?
 #
 # .. exercise-end::
 #
 # .. admonition:: Try it first
 #    :class: tip
 #
-#    Why not tune on the held-out words? Would you expect the best rate after two epochs to be
-#    the best after fifty?
+#    Why not tune on the held-out words? Would you expect the best rate after two epochs to be the
+#    best after fifty?
 #
 # .. solution-start:: tuned
 #    :label: tuned-answer
 #    :class: dropdown
 #
-# Rate and batch size are tuned together, since the best rate depends on the noise of the
-# gradient and so on the batch :cite:p:`zhang2019,shallue2018`. Choosing the best of several
-# settings on the held-out words would make their loss look better than it is: the minimum of
-# four noisy numbers is low partly by luck. So the search above sees only training words. We
-# repeat runs of the handouts at its winner, with no more epochs than they allow, and set them
-# beside theirs. Each has two seeds.
+# Rate and batch size are tuned together, since the best rate depends on the noise of the gradient
+# and so on the batch :cite:p:`zhang2019,shallue2018`. Choosing the best of several settings on the
+# held-out words would make their loss look better than it is: the minimum of four noisy numbers is
+# low partly by luck. So the search above sees only training words. We repeat runs of the handouts
+# at its winner, with no more epochs than they allow, and set them beside theirs. Each has two
+# seeds.
 
 runs, handout = tuned_runs(), four_runs()
 
@@ -97,9 +97,10 @@ table = pd.DataFrame(
     for (words, hidden), tuned_seeds in runs.items()
     for name, of_seeds in {"handouts": handout[words, hidden], "tuned": tuned_seeds}.items()
 )
-table.style.hide().format(precision=3).format(precision=0, subset=["core seconds"])
+show(table.style.hide().format(precision=3).format(precision=0, subset=["core seconds"]))
 
-# %% **What tuning changed.** On the large list, much: with every seed each model ends below half of
+# %% tags=["hide-input"]
+# **What tuning changed.** On the large list, much: with every seed each model ends below half of
 # its loss at the handouts' settings, with fewer operations. The tuned narrow model ends about where
 # the wide one does at the handouts' settings: in log loss the medians differ by less than a quarter
 # of what the width makes there. So tuning was worth about as much as doubling the width. On the
@@ -145,7 +146,7 @@ if full:
     assert growth["data"] > max(1.5, growth["width"])
     assert right["large", 64, "tuned"] >= 0.97
 
-# %%
+# %% tags=["hide-input"]
 # And the sentence comes out right, in every seed:
 
 SENTENCE = "the air conditioning is working"
@@ -165,8 +166,8 @@ for seed, run in enumerate(runs["large", 64]):
 #    :class: differs
 #
 #    *From the handouts:* learning rate, batch size, and fewer epochs; the models, the decay per
-#    epoch and the data are theirs. *From common practice:* rates are searched on a finer grid,
-#    with a warm-up and a decay to zero.
+#    epoch and the data are theirs. *From common practice:* rates are searched on a finer grid, with
+#    a warm-up and a decay to zero.
 #
 # Summary
 # -------
@@ -182,9 +183,8 @@ for seed, run in enumerate(runs["large", 64]):
 # .. exercise-start:: What four tries are worth
 #    :label: tuning-luck
 #
-# *Medium.* Four settings are equally good, and each measured loss has independent Gaussian
-# noise of standard deviation :math:`\sigma`. By how much does the best of the four look better
-# than it is?
+# *Medium.* Four settings are equally good, and each measured loss has independent Gaussian noise of
+# standard deviation :math:`\sigma`. By how much does the best of the four look better than it is?
 #
 # .. exercise-end::
 #
