@@ -49,8 +49,9 @@ CLAIMS = {
         Translators(("small", 90), ("small", 128), ("history", "accuracy"))
     ],
     "tutorials/nmt/one_sequence": [Learned("one-sequence")],
-    "tutorials/nmt/passes": [WIDTHS],
+    "tutorials/nmt/repeated_words": [WIDTHS],
     "tutorials/nmt/schedules": [WIDTHS, Arms("decay", 0.99, None)],
+    "tutorials/nmt/three_forecasts": [WIDTHS],
     "tutorials/nmt/tuned_widths": [WIDTHS],
     "tutorials/nmt/tuning": [Arms("learning_rate", 5e-4, 1e-3), Arms("batch_size", 64, 512)],
     "tutorials/nmt/words": [
