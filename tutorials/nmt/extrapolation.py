@@ -46,8 +46,7 @@ figure, axes = figures.subplots(
     number of tokens: five points on a rising line, extended with a widening band to
     1e15 FLOPs. The decoder-only run of the handouts lies on both lines.""",
 )  # fmt: skip
-C = np.geomspace(budgets[0], FAR, 100)
-on_line = compute_optimal(fit, C)
+on_line = compute_optimal(fit, C := np.geomspace(budgets[0], FAR, 100))
 for ax, name, words in zip(axes, run, ("parameters", "tokens"), strict=True):
     ax.axvspan(budgets[0], budgets[-1], color="#888888", alpha=0.2, lw=0)
     ax.loglog(C, getattr(on_line, name), label="line")
@@ -59,9 +58,9 @@ axes[0].legend(loc="upper left")
 
 # %% tags=["hide-input"]
 # The runs are those of the pages before, six widths and five seeds; they end where the grey strip
-# ends. Points are the lowest points of the :doc:`parabolas <isoflop>`, and the tokens that the
-# budget buys at this size. The lines go on to :math:`10^{15}` FLOPs, with 95 % intervals over the
-# seeds as bands. The star is the handouts' :doc:`decoder-only run <one_or_two>`.
+# ends. Points are the lowest points of the :doc:`parabolas <isoflop>`, and the tokens bought there.
+# Lines go on to :math:`10^{15}` FLOPs, with 95 % intervals over the seeds. The star is the
+# handouts' :doc:`decoder-only run <one_or_two>`.
 #
 # The best size for a quadrillion FLOPs
 # -------------------------------------
@@ -108,8 +107,8 @@ def fit_linear_log(x, y):
     return m, c
 
 
-assert np.allclose([*fit_linear_log(best["flops"], best["params"]), m], [m, c, fit.a], rtol=1e-9)
-assert abs(10 ** (15 * m + c) / far.params - 1) < 1e-9
+assert np.allclose(fit_linear_log(best["flops"], best["params"]), (m, c))
+assert np.allclose((m, 10 ** (15 * m + c)), (fit.a, far.params), rtol=1e-9)
 
 # %%
 # **What the forecast hangs on.** With :math:`x = \ln C` and :math:`y = \ln N^*`, a power law
@@ -132,7 +131,8 @@ def weights(x, there):
 
 x, y = np.log(best[["flops", "params"]].to_numpy().T)
 w = weights(x, np.log(FAR))
-assert abs(np.exp(w @ y) / far.params - 1) < 1e-9 and (not full or min(-w[0], w[-1]) > 2)
+assert abs(np.exp(w @ y) / far.params - 1) < 1e-9
+assert not full or min(-w[0], w[-1]) > 2
 print("weights of the points:", *(f"{each:.2f}" for each in w))
 print(f"the last point 10 % larger: the forecast {1.1 ** w[-1] - 1:.0%} larger")
 
@@ -158,12 +158,13 @@ table = pd.DataFrame({name: (min(N), max(N)) for name, N in tried.items()}, ["fr
 table.loc["the interval over the seeds"] = low, high
 assert not full or low / 2 < table["from"].min() <= table["to"].max() < 2 * high
 fifth, more = np.exp(weights(x[:-1], x[-1]) @ y[:-1] - y[-1]), np.log2(FAR / budgets[-1])
-print(f"Four points forecast the fifth times {fifth:.2f}. To 1e15 it is {more:.1f} doublings.")
+print(f"fifth point by the line through four: {fifth:.2f} times its size, one doubling on")
+print(f"1e15 FLOPs: {more:.1f} doublings on")
 show((table / 1e6).style.format("{:.1f} million"))
 
-# %%
+# %% tags=["hide-input"]
 # No forecast is beyond the interval by more than a factor of two. None of them tries whether the
-# line goes on. The sweep allows a test of that over one doubling only, which is the printed line.
+# line goes on. The sweep allows a test of that over one doubling only, which is printed above.
 #
 # .. solution-end::
 #
@@ -178,15 +179,14 @@ show((table / 1e6).style.format("{:.1f} million"))
 #
 # Draw the best number of tokens against compute, beside the best size. By these two lines, was the
 # handouts' decoder-only run compute-optimal, width 128 and four layers for 100 passes over the
-# training words :cite:p:`handout2025,handout2023`? If not, what should change: the size, the
-# number of passes, the words?
+# training words :cite:p:`handout2025,handout2023`? If not, what should change?
 #
 # .. exercise-end::
 #
 # .. admonition:: Try it first
 #    :class: tip
 #
-#    :doc:`Count <counting>` the run's :math:`N`, :math:`D` and :math:`C` before you look at any
+#    :doc:`Count <counting>` the run's :math:`N`, :math:`D` and :math:`C` before you look at a
 #    line. Then ask what a line for :math:`D^*` takes for granted about its tokens.
 #
 # .. solution-start:: s4
@@ -222,13 +222,13 @@ in_short(
 )
 
 # %% tags=["hide-input"]
-# So the handouts' method says yes. **By measurement,** for each seed of the long run, which also
-# fixes the words that are held out: the loss of the narrower and the wider model where the sweep
-# ends, the lowest loss of the long run, and its loss on training words over its last ten passes.
+# So the handouts' method says yes. **By measurement,** for each seed of the long run, with its own
+# held-out words: the losses of the narrower and the wider model where the sweep ends, the lowest of
+# the long run, and that on its training words over its last ten passes.
 
 show(table.style.hide().format(precision=3).format("{:.4f}", subset=["training words"]))
 
-# %%
+# %% tags=["hide-input"]
 # Where the sweep ends, the narrower model is ahead for most seeds, and by the medians. The long
 # runs have nearly seven times the compute, and the median of their lowest losses is below that of
 # the narrower model. Whether half the width would end lower still, no run here says. Once training
@@ -238,7 +238,7 @@ show(table.style.hide().format(precision=3).format("{:.4f}", subset=["training w
 #
 # .. solution-end::
 #
-# The lines count every token as new. :doc:`repeated_words` asks what the hundredth pass is worth.
+# The lines count every token as new. :doc:`repeated_words` asks what later passes are worth.
 #
 # .. admonition:: Where this differs
 #    :class: differs
@@ -251,7 +251,7 @@ show(table.style.hide().format(precision=3).format("{:.4f}", subset=["training w
 #    every use costs :math:`N` again.
 
 H = (np.sqrt(46**2 + 64 * (best["params"] - 30)) - 46) / 32  # N = 16 H² + 46 H + 30
-s = 19.55  # tokens of a mean example
+s = 19.55  # tokens
 example = 3 * (4 * (8 * s * H**2 + 4 * s**2 * H + 3 * s**2) + 60 * s * H)
 ratio = best["flops"] / example * s / best["tokens"]
 print("tokens by the notebook over ours:", *(f"{each:.3f}" for each in ratio))
@@ -285,8 +285,8 @@ assert not full or np.abs(ratio - 1).max() < 0.03
 # cross term vanishes. It is least at :math:`\bar x`, the middle budget, and far off grows linearly.
 
 for there in np.log([budgets[2], budgets[-1], 1e13, 1e14, FAR]):
-    lever = np.linalg.norm(weights(x, there))
-    assert abs(lever**2 - (1 + (there - x.mean()) ** 2 / x.var()) / len(x)) < 1e-9
+    lever, far_off = np.linalg.norm(weights(x, there)), (there - x.mean()) ** 2
+    assert abs(lever**2 - (1 + far_off / x.var()) / len(x)) < 1e-9
     print(f"{np.exp(there):.1e} FLOPs: {lever:.2f} σ")
 
 # %%

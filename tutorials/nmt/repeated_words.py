@@ -115,7 +115,7 @@ in_short(
     **dict(far=passes_far, worth=worth(passes_far), needed=needed, low=low, high=high, known=known),
 )
 
-# %%
+# %% tags=["hide-input"]
 # **What repetition does to the line.** :math:`D^*` soon exceeds the list, and from there on counts
 # passes, :math:`p = D^* / D_1` with :math:`D_1` the tokens of one. For language models on repeated
 # text :cite:t:`muennighoff2023` found that :math:`p` passes are worth
@@ -174,7 +174,8 @@ show(lowest.style.hide().format(precision=3).format("{:.4f}", subset=["training 
 #    :label: passes-tokens
 #
 # *Easy.* A rule of thumb for language models is twenty tokens a parameter. What is the ratio along
-# our two lines, at the ends of the sweep and at :math:`10^{15}` FLOPs? Does it grow?
+# the two lines :math:`N^* = k C^a` and :math:`D^* = m C^b`, at the ends of the sweep and at
+# :math:`10^{15}` FLOPs? Does it grow?
 #
 # .. exercise-end::
 #
