@@ -28,7 +28,9 @@ def influence(layer):
     def outputs(x):  # (1, T, H) -> (T, H)
         return layer(x, x, x)[0][0]
 
-    jacobian = torch.autograd.functional.jacobian(outputs, sequence)  # (T, H, 1, T, H)
+    jacobian = torch.autograd.functional.jacobian(
+        outputs, sequence
+    )  # (T, H, 1, T, H)
     return jacobian[:, :, 0].norm(dim=(1, 3))  # (T, T)
 
 
@@ -37,7 +39,9 @@ figure, axes = figures.subplots(
     alt="""Size of the derivative of each output with respect to each input. Full for plain
     attention, lower triangular for causal attention.""",
 )  # fmt: skip
-for ax, (title, layer) in zip(axes, {"plain": plain, "causal": causal}.items(), strict=True):
+for ax, (title, layer) in zip(
+    axes, {"plain": plain, "causal": causal}.items(), strict=True
+):
     norms = influence(layer)
     ax.imshow(norms.masked_fill(norms == 0, float("nan")), cmap="cividis")
     ax.set(title=title, xlabel="input position $i$")
@@ -185,7 +189,9 @@ with torch.no_grad():
         one_by_one.append(logits)
 difference = float((at_once - torch.cat(one_by_one, dim=1)).abs().max())
 assert difference < 1e-5
-print(f"{batch.inputs.shape[1]} tokens one by one and at once: logits differ by {difference:.1e}")
+print(
+    f"{batch.inputs.shape[1]} tokens one by one and at once: logits differ by {difference:.1e}"
+)
 
 # %%
 # Where this stops being true: a model whose later tokens may change earlier ones, such as the

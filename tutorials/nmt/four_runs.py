@@ -69,7 +69,6 @@ figure = attention_maps(
 #    :label: n4-answer
 #    :class: dropdown
 
-
 def histories(words, hidden):
     return [run.history for run in runs[words, hidden]]
 
@@ -167,7 +166,9 @@ show(settings.style.hide().format(precision=4))
 
 figure = loss_curves(
     {
-        f"{words} list": {f"width {hidden}": histories(words, hidden) for hidden in (32, 64)}
+        f"{words} list": {
+            f"width {hidden}": histories(words, hidden) for hidden in (32, 64)
+        }
         for words in ("small", "large")
     },
     alt="""Training and validation loss at widths 32 and 64, for the small and the large word

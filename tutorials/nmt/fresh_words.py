@@ -170,7 +170,9 @@ if full:
     moved = fits["fresh"].budgets["params"] / fits["repeated"].budgets["params"]
     print("best sizes, fresh over old:", *(f"{each:.2f}" for each in moved))
     assert moved.between(0.6, 1.7).all()
-    (low, high), (other_low, other_high) = (fit.intervals["a"] for fit in fits.values())
+    (low, high), (other_low, other_high) = (
+        fit.intervals["a"] for fit in fits.values()
+    )
     assert low < other_high and other_low < high
 
 # %% The best sizes move by less than a factor of 1.7 either way, and the intervals of the exponents

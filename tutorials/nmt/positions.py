@@ -32,7 +32,9 @@ left.set(xlabel="component", ylabel="position $t$")
 left.grid(False)
 figure.colorbar(image, ax=left)
 for t in (0, 20, 50):
-    right.plot(range(-t, length - t), similarity[t], label=f"from position {t}", alpha=0.8)
+    right.plot(
+        range(-t, length - t), similarity[t], label=f"from position {t}", alpha=0.8
+    )
 right.set(xlabel="distance", ylabel="cosine similarity", xlim=(-50, 50))
 right.legend()
 

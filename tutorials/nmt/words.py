@@ -34,7 +34,9 @@ figure, ax = figures.subplots(
     alt="""Share of held-out words translated exactly against validation loss, one point a run.
     All points lie above the curve that equally hard letters would give.""",
 )
-ax.plot(losses, even, color="#888888", ls="--", label="if every letter were equally hard")
+ax.plot(
+    losses, even, color="#888888", ls="--", label="if every letter were equally hard"
+)
 for ((words, hidden), of_seeds), marker in zip(runs.items(), "osD^", strict=True):
     points = [(run.history.best_loss, run.accuracy) for run in of_seeds]
     ax.plot(*zip(*points, strict=True), marker, label=f"width {hidden}, {words} list")

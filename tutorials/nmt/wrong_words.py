@@ -145,7 +145,10 @@ def repetition(word):
 
 single = single.assign(repetition=single["word"].map(repetition))
 seven_to_nine = single[single["word"].str.len().between(7, 9)]
-tables = [some.pivot_table("right", "repetition", "stacks") for some in (single, seven_to_nine)]
+tables = [
+    some.pivot_table("right", "repetition", "stacks")
+    for some in (single, seven_to_nine)
+]
 lengths = ["any length", "7 to 9 letters"]
 by_letters = pd.concat(tables, axis="columns", keys=lengths)
 by_letters.style.format("{:.1%}")
