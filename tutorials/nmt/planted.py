@@ -1,6 +1,6 @@
 r"""
-How far off is an IsoFLOP parabola? A planted scaling law
-=========================================================
+How far off is an IsoFLOP parabola? A planted law
+=================================================
 
 After this page you can say, before anything is trained, how far off a parabola's best size is, and
 choose a grid of sizes for which it is not off by much.

@@ -140,9 +140,9 @@ if full:
     assert abs(error["mixed", "parabolas"]) < 0.5 * spread["mixed", "parabolas"]
     assert rms.min()[bad] > max(1.1 * rms.max().drop(bad).max(), 0.015)
 in_short(
-    """Where it holds, the fitted law is as near to the truth as the parabolas; the envelope
-    scatters {times:.0f} times as widely. Where the terms are mixed, the fitted law is off by
-    {off:.3f} on average, over three times its spread, and its intervals hold the truth in
+    """Where the terms are separate, the fitted law is at least as near to the truth as the
+    parabolas; the envelope scatters {times:.0f} times as widely. Where they are mixed, the law is
+    off by {off:.3f} on average, over three times its spread, and its intervals hold the truth in
     {hit:.0%} of the sets only. It can tell: its residuals are above the noise in every set.""",
     times=spread["separate", "envelope"] / spread["separate", "parabolas"],
     **dict(off=-error["mixed", "law"], hit=hit["mixed", "law"]),

@@ -55,7 +55,7 @@ for H, style in ((widths[0], "-"), (widths[-1], "--")):
 for end, label in zip(budgets[:3], ("cosines", None, None), strict=True):
     left.plot(share * end / 1e12, cosine(share), "C2:", label=label)
 left.set(xlabel="compute (TFLOPs)", ylabel="rate, share of its start", ylim=(0, 1.15))
-left.legend(ncols=3, loc="upper center")
+left.legend(ncols=3, loc="upper center", fontsize="small", columnspacing=1, handlelength=1.5)
 center = np.exp(np.log(ratio).groupby("budget").mean())
 for end, style, mark in zip(budgets[:3], (":", "--", "-"), "^so", strict=True):
     (line,) = right.plot(center.loc[end], style, label=f"{end / 1e12:.2g} TFLOPs")
