@@ -107,7 +107,7 @@ EXPERIMENTS = {
         partial(settings, **_SHORT | {"widths": (8, 16, 24, 48)}),  # whose optima lie between them
     ),
     "six widths to fit": _experiment(
-        "extrapolation passes",
+        "extrapolation repeated_words three_forecasts",
         settings,
         partial(settings, **_SHORT | {"budget": 0.02e12}, learning_rate=4e-3),  # or nothing fits
     ),

@@ -205,7 +205,7 @@ EXPERIMENTS = {
         _seconds,
     ),
     "a hundred passes": Experiment(
-        ("tutorials/nmt/passes",),
+        ("tutorials/nmt/extrapolation", "tutorials/nmt/repeated_words"),
         train_translator,
         partial(_with_seeds, (DECODER_ONLY_RUN,)),
         partial(_with_seeds, (DECODER_ONLY_RUN,), epochs=2),

@@ -49,9 +49,10 @@ CLAIMS = {
     "tutorials/nmt/one_or_two": [
         Translators(("small", 90), ("small", 128), ("history", "accuracy"))
     ],
-    "tutorials/nmt/passes": [WIDTHS],
     "tutorials/nmt/positions": [Arms("kind", "sinusoidal", "none")],
+    "tutorials/nmt/repeated_words": [WIDTHS],
     "tutorials/nmt/schedules": [WIDTHS, Arms("decay", 0.99, None)],
+    "tutorials/nmt/three_forecasts": [WIDTHS],
     "tutorials/nmt/tuned_widths": [WIDTHS],
     "tutorials/nmt/tuning": [Arms("learning_rate", 5e-4, 1e-3), Arms("batch_size", 64, 512)],
     "tutorials/nmt/wrong_words": [

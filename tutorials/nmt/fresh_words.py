@@ -1,15 +1,9 @@
 r"""
-Extension: old words or fresh ones
-==================================
+Repeated or fresh training words in a scaling sweep
+===================================================
 
-This page is not in the handouts. Its subject is the D in a scaling law. The sweep of the handouts
-counts a token each time it is read, and reads the same few thousand words again and again. After
-this page you can say how often each model has read each word, and what changes when every word is
-fresh.
-
-The figure shows four widths, trained on the small list in circles (solid) and on words that do not
-come twice (dashed), and always judged on the same held-out words. Lines are medians over seeds,
-bands their range.
+After this page you can say how often each model of a scaling sweep has read each word, and what
+changes when every word is fresh.
 """
 
 import warnings
@@ -19,6 +13,7 @@ import pandas as pd
 
 from a3.lab import figures
 from a3.lab.environment import profile
+from a3.lab.page import in_short, show
 from a3.runs.scaling import BUDGETS, sweep
 from a3.scaling import compute_optimal, fit_isoflop
 from a3.translation.pig_latin import norvig_words, small_words
@@ -39,7 +34,7 @@ def near(runs, budget):
 
 shown = [width for width in widths if width in (16, 32, 64, 128)]
 figure, axes = figures.subplots(
-    1, len(shown), figsize=(9, 2.8), sharey=True,
+    1, len(shown), figsize=(8, 2.8), sharey=True,
     alt="""Validation loss against compute for four widths, log scales, on repeated
     and on fresh words. The two curves of each width fall together at first; at the
     end they have parted, by an amount that differs from width to width.""",
@@ -56,7 +51,12 @@ for ax, width in zip(axes, shown, strict=True):
 axes[0].set_ylabel("validation loss")
 axes[0].legend()
 
-# %%
+# %% tags=["hide-input"]
+# The subject of this page, which is not in the handouts, is the D in a scaling law. Their sweep
+# counts a token each time it is read, and reads the same few thousand words again and again. Here
+# are four widths, trained on the small list in circles (solid) and on words that do not come twice
+# (dashed), and judged on the same held-out words. Lines are medians over seeds, bands their range.
+#
 # The question
 # ------------
 #
@@ -80,9 +80,6 @@ axes[0].legend()
 # .. solution-start:: fresh-words
 #    :label: fresh-words-answer
 #    :class: dropdown
-#
-# **How often.** A narrow model's token is cheap, so it reads many. The table has the number of
-# passes over the training words by the end of each budget.
 
 training = Prompts(WordPairs(small_words())).split()[0]
 epoch_tokens = int(training.lengths.sum())
@@ -90,12 +87,52 @@ read = [near(repeated, C).groupby("hidden")["tokens"].median() for C in budgets]
 passes = pd.concat(read, axis="columns") / epoch_tokens
 passes.columns = [f"{C / 1e12:.2g} TFLOPs" for C in budgets]
 assert passes.iloc[:, -1].is_monotonic_decreasing
-passes.style.format("{:.0f}")
+gain, MOST = [], 1.7
+for C in budgets:
+    new, old = (near(runs, C).groupby("hidden") for runs in (fresh, repeated))
+    ratio = new["loss"].median() / old["loss"].median()
+    gain.append(np.exp(np.log(ratio).mean()))
 
-# %%
+
+def line(runs):
+    """IsoFLOP optima of runs at the budgets, and the lines through them."""
+    at_budgets = pd.concat([near(runs, budget) for budget in budgets])
+    columns = ("params", "tokens", "flops", "loss")
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        fit = fit_isoflop(*columns, data=at_budgets, budgets=budgets)
+    said.extend(str(each.message) for each in caught)
+    return fit
+
+
+if full:
+    assert 0.9 < gain[0] < 1.1
+    assert gain[-1] < 0.95 and gain[-1] < min(gain[:2])
+    said = []
+    fits = {"repeated": line(repeated), "fresh": line(fresh)}
+    moved = fits["fresh"].budgets["params"] / fits["repeated"].budgets["params"]
+    assert moved.between(0.6, MOST).all()
+    (low, high), (other_low, other_high) = (fit.intervals["a"] for fit in fits.values())
+    assert low < other_high and other_low < high
+in_short(
+    """On its way to {last:.2f} TFLOPs width {narrow} reads each word {many:.0f} times, and width
+    {wide} only {few:.0f} times. On fresh words the losses there are {less:.0%} lower, averaged over
+    widths; at the first budget the two are within a tenth of each other. Whether repetition has a
+    part in the handouts' best sizes and slope, these runs cannot tell: the sizes move by less than
+    a factor of {most:.1f} either way, and the intervals of the exponents overlap.""",
+    **dict(last=last / 1e12, narrow=widths[0], wide=widths[-1], less=1 - gain[-1]),
+    **dict(many=passes.iloc[0, -1], few=passes.iloc[-1, -1], most=MOST),
+)
+
+# %% tags=["hide-input"]
+# **How often.** A narrow model's token is cheap, so it reads many. The table has the number of
+# passes over the training words by the end of each budget.
+
+show(passes.style.format("{:.0f}"))
+
+# %% tags=["hide-input"]
 # :cite:t:`muennighoff2023` find for language models that about four passes are nearly as good as
-# fresh text, and that the worth of further passes decays. By that measure all but the widest models
-# are deep in repetition.
+# fresh text, and that the worth of further passes decays (:doc:`repeated_words`). By that measure
+# all but the widest models are deep in repetition.
 #
 # **Fresh words** are the most frequent of Norvig's that the small list does not have, in random
 # order, as many as a run can use :cite:p:`norvig2009`. The held-out words, the schedule and the
@@ -108,7 +145,7 @@ print("times round all of Norvig's words, by width:")
 print(rounds.round(2).to_string())
 assert not full or (rounds < 1).sum() == len(widths) - 1
 
-# %%
+# %% tags=["hide-input"]
 # **What fresh words change**, at the last budget: the median loss on repeated and on fresh words,
 # and their ratio.
 
@@ -120,23 +157,16 @@ ends = pd.DataFrame(
 )
 ends["fresh / repeated"] = ends["fresh"] / ends["repeated"]
 ends["passes"] = passes.iloc[:, -1]
-ends.style.format("{:.3f}").format("{:.0f}", subset="passes")
+show(ends.style.format("{:.3f}").format("{:.0f}", subset="passes"))
 
-# %%
+# %% tags=["hide-input"]
 # By then most widths have gained, though not all by as much, and the seeds of one width lie as far
 # apart as the two kinds of words. Averaged over the widths, the gain grows with the budget:
 
-gain = []
-for C in budgets:
-    new, old = (near(runs, C).groupby("hidden") for runs in (fresh, repeated))
-    ratio = new["loss"].median() / old["loss"].median()
-    gain.append(np.exp(np.log(ratio).mean()))
-    print(f"{C / 1e12:.3g} TFLOPs: fresh over repeated loss {gain[-1]:.2f}")
-if full:
-    assert 0.9 < gain[0] < 1.1
-    assert gain[-1] < 0.95 and gain[-1] < min(gain[:2])
+for C, ratio in zip(budgets, gain, strict=True):
+    print(f"{C / 1e12:.3g} TFLOPs: fresh over repeated loss {ratio:.2f}")
 
-# %%
+# %% tags=["hide-input"]
 # At the first budget the two averages lie within a tenth of each other, at the last fresh words are
 # ahead. One reading is that early on the models are still finding out *how* to copy, which any word
 # teaches, and only later learn their words by heart. Two seeds are no test of it.
@@ -145,37 +175,18 @@ if full:
 # residuals of the parabolas (two seeds are too few to be resampled). They take the points of one
 # run at several budgets for independent ones, and are too narrow; the fit names a second reason.
 
-
-def line(runs):
-    """IsoFLOP optima of runs at the budgets, and the lines through them."""
-    at_budgets = pd.concat([near(runs, budget) for budget in budgets])
-    columns = ("params", "tokens", "flops", "loss")
-    with warnings.catch_warnings(record=True, action="always") as caught:
-        fit = fit_isoflop(*columns, data=at_budgets, budgets=budgets)
-    for each in caught:
-        print(each.message)
-    return fit
-
-
 if full:
-    fits = {"repeated": line(repeated), "fresh": line(fresh)}
+    print(*said, sep="\n")
     for words, fit in fits.items():
         for name, (low, high) in list(fit.intervals.items())[:2]:
-            value = getattr(fit, name)
-            print(f"{words}: {name} = {value:.2f} ({low:.2f} to {high:.2f})")
+            print(f"{words}: {name} = {getattr(fit, name):.2f} ({low:.2f} to {high:.2f})")
         best = compute_optimal(fit, 1e15)
         low, high = best.intervals["params"]
-        ends = f"{low:.0e} to {high:.0e}"
-        print(f"{words}: best N at 1e15 FLOPs {best.params:.1e} ({ends})")
-    moved = fits["fresh"].budgets["params"] / fits["repeated"].budgets["params"]
+        print(f"{words}: best N at 1e15 FLOPs {best.params:.1e} ({low:.0e} to {high:.0e})")
     print("best sizes, fresh over old:", *(f"{each:.2f}" for each in moved))
-    assert moved.between(0.6, 1.7).all()
-    (low, high), (other_low, other_high) = (
-        fit.intervals["a"] for fit in fits.values()
-    )
-    assert low < other_high and other_low < high
 
-# %% The best sizes move by less than a factor of 1.7 either way, and the intervals of the exponents
+# %%
+# The best sizes move by less than a factor of 1.7 either way, and the intervals of the exponents
 # overlap. That is no proof that nothing changes. Whether repetition has a part in the handouts'
 # slope these runs cannot tell; :doc:`tuned_widths` finds something that has.
 #

@@ -1,34 +1,32 @@
 r"""
-A parabola at each budget
-=========================
+IsoFLOP profiles: the best model size for each budget
+=====================================================
 
 After this page you can find the best size for a budget of compute from a handful of runs, with an
 interval, and say what that interval leaves out.
-
-The runs are those of :doc:`the page before <equal_compute>`: six widths, five seeds, cut at five
-budgets. At each budget a parabola is fitted to all runs, in the logarithm of the number of
-parameters. Stars are the lowest points, bars their 95 % intervals over the seeds.
 """
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from a3 import scaling
 from a3.lab import figures
 from a3.lab.environment import profile
+from a3.lab.page import show
 from a3.runs.scaling import sweep
-from a3.scaling import find_optimal_params, fit_isoflop
 from a3.scaling.figures import isoflop_profiles
 
 full = profile() == "full"
-runs = sweep("six widths for profiles")
-budgets = runs["budget"].max() / 2.0 ** np.arange(4, -1, -1)
-runs = runs[runs["budget"].isin(budgets)]
+curves = sweep("six widths for profiles")
+budgets = curves["budget"].max() / 2.0 ** np.arange(4, -1, -1)
+runs = curves[curves["budget"].isin(budgets)]
 
 names = ("params", "tokens", "budget", "loss")
-fit = fit_isoflop(*names, data=runs, group="seed", budgets=budgets)
+fit = scaling.fit_isoflop(*names, data=runs, group="seed", budgets=budgets)
 best = fit.budgets
 figure = isoflop_profiles(fit)
+figure.set_size_inches(8, 3.3)
 figure.set_label(figure.get_label() + " Bars are intervals over the seeds.")
 figure.axes[0].errorbar(
     best["params"], best["loss"], fmt="none", color=figures.COLORS[1], capsize=3,
@@ -36,6 +34,10 @@ figure.axes[0].errorbar(
 )  # fmt: skip
 
 # %%
+# The runs are those of :doc:`the page before <equal_compute>`: six widths, five seeds, cut at five
+# budgets. At each budget a parabola is fitted to all runs, in the logarithm of the number of
+# parameters. Stars are the lowest points, bars their 95 % intervals over the seeds.
+#
 # The question
 # ------------
 #
@@ -58,6 +60,22 @@ figure.axes[0].errorbar(
 #    :label: s2-answer
 #    :class: dropdown
 #
+# .. admonition:: In short
+#    :class: in-short with-code
+#
+#    Fit :math:`p_0 z^2 + p_1 z + p_2` to the losses by least squares, with
+#    :math:`z = \log_{10} N`. Its derivative is zero at :math:`z = -p_1 / (2 p_0)`, which is the
+#    lowest point if :math:`p_0 \gt 0`. In the notebook ``x`` has the numbers of parameters and
+#    ``y`` the losses of all models at one budget.
+
+
+def find_optimal_params(x, y):
+    p = np.polyfit(np.log10(x), y, 2)
+    optimal_params = 10 ** (-p[1] / (2 * p[0]))
+    return p, optimal_params
+
+
+# %%
 # **Why there is a lowest point.** Suppose that the loss is a floor, a price of few parameters and a
 # price of few tokens, :math:`E + A N^{-\alpha} + B D^{-\beta}` with positive constants
 # :cite:p:`hoffmann2022`, and that :math:`D` is proportional to :math:`C / N`, as it
@@ -92,31 +110,29 @@ figure.axes[0].errorbar(
 #    \ell^* = c_0 - \frac{c_1^2}{4 c_2} .
 #
 # If :math:`c_2 \le 0` there is no lowest point, and one beyond the sizes tried is only a bound;
-# :func:`a3.scaling.find_optimal_params` refuses both. Otherwise it is two lines:
-
-
-def optimum(at):
-    try:
-        return find_optimal_params(at["params"], at["loss"])
-    except ValueError:  # it says which
-        return np.nan
-
+# :func:`a3.scaling.find_optimal_params` refuses both. Otherwise it agrees with the lines above:
+# another base of the logarithm stretches the axis and does not move the size. So does
+# :func:`a3.scaling.fit_isoflop`, for all budgets, and draws whole seeds anew for intervals:
 
 sizes = runs.groupby("hidden")["params"].first()
 for C, at in runs.groupby("budget"):
-    c2, c1, c0 = np.polyfit(np.log(at["params"]), at["loss"], deg=2)
-    N = np.exp(-c1 / (2 * c2))
+    p, N = find_optimal_params(at["params"], at["loss"])
     of_fit = best["params"][best["flops"] == C].item()
-    assert np.allclose(N, [optimum(at), of_fit], rtol=1e-9, atol=0)
+    ours = scaling.find_optimal_params(at["params"], at["loss"])
+    assert p[0] > 0 and np.allclose([ours, of_fit], N, rtol=1e-9, atol=0)
     below, above = sizes.index[sizes.searchsorted(N) + [-1, 0]]
     print(f"{C / 1e12:.3g} TFLOPs: N* = {N:,.0f}, between widths {below} and {above}")
 assert not full or (best["params"].is_monotonic_increasing and fit.intervals["a"][0] > 0.2)
 
 # %%
-# :func:`a3.scaling.fit_isoflop` does this for all budgets, and draws whole seeds anew for the
-# intervals. The best size grows with the budget, beyond what the seeds explain.
+# The best size grows with the budget, beyond what the seeds explain.
 #
-# **Is it a parabola?** At one budget let :math:`\ell_{wi}` be the loss of seed :math:`i` of
+# .. solution-end::
+#
+# Is it a parabola?
+# -----------------
+#
+# At one budget let :math:`\ell_{wi}` be the loss of seed :math:`i` of
 # :math:`S` at width :math:`w` of :math:`W`, :math:`\bar\ell_w` the mean over the seeds, and
 # :math:`\hat\ell_w` the parabola. The seeds' *scatter* :math:`\hat\sigma` and the *misfit*
 # :math:`F` are
@@ -131,6 +147,14 @@ assert not full or (best["params"].is_monotonic_increasing and fit.intervals["a"
 # :math:`p` is the chance of one as large or larger. *Rise* is how far the parabola climbs from its
 # lowest point to the nearer end. The last column leaves out one width at a time.
 
+
+def optimum(at):
+    try:
+        return scaling.find_optimal_params(at["params"], at["loss"])
+    except ValueError:  # it says which
+        return np.nan
+
+
 rows, moved = [], []
 for i, at in fit.runs.groupby("budget"):
     of_width = at.groupby("params")["loss"]
@@ -140,35 +164,25 @@ for i, at in fit.runs.groupby("budget"):
     F = S * ((mean - parabola) ** 2).sum() / (W - 3) / scatter**2
     ends = np.log(mean.index[[0, -1]] / best["params"][i])
     moved.append([optimum(at[at["params"] != N]) for N in mean.index])
-    low, high = np.nanmin(moved[i]), np.nanmax(moved[i])
-    over = of_width.max() < parabola  # it passes over every seed
-    rows.append(
-        {
-            "TFLOPs": best["flops"][i] / 1e12,
-            "rise": fit.parabolas[i, 2] * min(ends**2),
-            "scatter": scatter,
-            "F": F,
-            "p": stats.f.sf(F, W - 3, W * (S - 1)),
-            "N*": best["params"][i],
-            "low": best["params_low"][i],
-            "high": best["params_high"][i],
-            "one width less": " to ".join(f"{N:,.0f}" for N in (low, high)),
-        }
-    )
+    over = of_width.max() < parabola  # above every seed of the width
+    row = {"TFLOPs": best["flops"][i] / 1e12, "rise": fit.parabolas[i, 2] * min(ends**2)}
+    row |= {"scatter": scatter, "F": F, "p": stats.f.sf(F, W - 3, W * (S - 1))}
+    row |= dict(zip(("N*", "low", "high"), best.filter(like="params").loc[i], strict=True))
+    less = f"{np.nanmin(moved[i]):,.0f} to {np.nanmax(moved[i]):,.0f}"
+    rows.append(row | {"one width less": less})
 table = pd.DataFrame(rows)
 style = table.style.hide().format(precision=3)
-style.format("{:,.0f}", subset=["N*", "low", "high"])
+show(style.format("{:,.0f}", subset=["N*", "low", "high"]))
 
-# %%
+# %% tags=["hide-input"]
 # Line by line, what the table says; ``mean`` and ``over`` are left from the last budget.
 
 wide = np.log(table["high"] / table["low"])
 spread = np.log(np.nanmax(moved, axis=1) / np.nanmin(moved, axis=1)) / wide
-star = best["loss"].iloc[-1]
+star, depth = best["loss"].iloc[-1], table["rise"] / table["scatter"]
 print(f"loss of the last star {star:.3f}, lowest mean {mean.min():.3f}")
 print("one width less over interval:", *(f"{each:.1f}" for each in spread))
-depth = table["rise"] / table["scatter"]
-print("rise over scatter:", *(f"{each:.1f}" for each in depth), "p:", *table["p"].round(4))
+print("rise over scatter:", *(f"{each:.1f}" for each in depth))
 if full:
     assert depth[0] < min(1.5, depth[1:].min())
     assert (table["p"][:3] > 0.05).all() and table["p"][4] < 0.05
@@ -189,15 +203,30 @@ if full:
 # further than its interval is wide, and no seed tells of that. Read a star as the best size
 # *for this grid of widths*.
 #
-# .. solution-end::
-#
+# **Losses between epochs.** The course's notebook has one loss an epoch, and puts a polynomial of
+# degree 5 in the FLOPs through each curve to read it at the budgets. Put through ours, it moves no
+# optimum by more than a tenth:
+
+
+def polynomial(curve):
+    return np.polynomial.Polynomial.fit(curve["flops"], curve["loss"], 5)(budgets)
+
+
+smooth = [polynomial(curve) for _, curve in curves.groupby(["params", "seed"])]
+on_sizes = curves.groupby(["params", "seed"]).first().index.get_level_values("params")
+read = [find_optimal_params(on_sizes, loss)[1] for loss in np.transpose(smooth)]
+print("by the polynomial:", *(f"{each:,.0f}" for each in read))
+assert not full or np.abs(read / best["params"] - 1).max() < 0.1
+
+# %%
 # .. admonition:: Where this differs
 #    :class: differs
 #
-#    *From the handouts:* five seeds and an interval in place of one run, and every width at every
-#    budget. *From the paper:* a run here serves all budgets, with the same learning rates; there
-#    each had a schedule that ended at its budget :cite:p:`hoffmann2022`. *From common practice:*
-#    which parameters and FLOPs are counted moves such optima, too :cite:p:`porian2024,pearce2024`.
+#    *From the handouts:* five seeds and an interval in place of one run, every width at every
+#    budget, and losses measured there. *From the paper:* a run here serves all budgets, with the
+#    same learning rates; there each had a schedule that ended at its budget
+#    :cite:p:`hoffmann2022`. *From common practice:* which parameters and FLOPs are counted moves
+#    such optima, too :cite:p:`porian2024,pearce2024`.
 #
 # Summary
 # -------
@@ -229,37 +258,7 @@ alone = one_each.apply(optimum).unstack().rename_axis("seed")
 apart = alone.max() / alone.min()
 assert not full or (apart.iloc[0] > 2 and apart.min() > 1.1)
 alone.columns = [f"{C / 1e12:.3g} TFLOPs" for C in budgets]
-alone.reset_index().style.hide().format(precision=0, thousands=",")
-
-# %%
-# .. solution-end::
-#
-# .. exercise-start:: How many seeds?
-#    :label: isoflop-seeds
-#
-# *Medium.* The mean losses of two widths are :math:`\delta` apart, and seeds scatter by
-# :math:`\sigma`. How many seeds of each does it take to find the difference, at the 5 % level, in
-# four cases of five? How many to tell width 32 from 48?
-#
-# .. exercise-end::
-#
-# .. solution-start:: isoflop-seeds
-#    :label: isoflop-seeds-answer
-#    :class: dropdown
-#
-# The difference of two means of :math:`n` seeds has the standard error :math:`\sigma\sqrt{2/n}`. It
-# is found if it exceeds :math:`z_{0.975}` of these, which happens in four cases of five if
-# :math:`\delta` is :math:`z_{0.975} + z_{0.8}` of them. So
-# :math:`n = 2\,(z_{0.975} + z_{0.8})^2\, \sigma^2 / \delta^2`, which five seeds give only roughly.
-
-z = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)
-pair, needed = (32, 48) if full else (8, 16), []
-for C, at in runs.groupby("budget"):
-    one, other = (at["loss"][at["hidden"] == width] for width in pair)
-    variance, delta = (one.var() + other.var()) / 2, one.mean() - other.mean()
-    needed.append(2 * z**2 * variance / delta**2)
-    print(f"{C / 1e12:.3g} TFLOPs: {np.ceil(needed[-1]):,.0f} seeds of each")
-assert not full or max(needed) > 10
+show(alone.reset_index().style.hide().format(precision=0, thousands=","))
 
 # %%
 # .. solution-end::
@@ -286,7 +285,7 @@ for name, part in parts.items():
     found[name] = [optimum(at) for _, at in some.groupby("budget")]
 four, _, six = found.iloc[-1]
 assert not full or (four < 0.8 * six and np.isnan(found["widest four"].iloc[0]))
-found.style.format("{:,.0f}", na_rep="none")
+show(found.style.format("{:,.0f}", na_rep="none"))
 
 # %%
 # .. solution-end::

@@ -1,14 +1,9 @@
 r"""
-Extension: parabolas through a law with a known answer
-======================================================
+How far off is an IsoFLOP parabola? A planted law
+=================================================
 
-This page is not in the handouts. After it you can say, before anything is trained, how far off a
-parabola's best size is, and choose a grid of sizes for which it is not off by much.
-
-The losses come from a law that we plant, without noise, so the right answer is known. Left, how far
-the lowest point of a parabola in :math:`\ln N` is from the best size, for seven sizes: colours and
-solid contours are measured, dashed ones the formula :eq:`planted-bias`. Right, what follows at nine
-budgets, with a grid that moves with the best size and one that stays.
+After this page you can say, before anything is trained, how far off a parabola's best size is, and
+choose a grid of sizes for which it is not off by much.
 """
 
 import numpy as np
@@ -27,9 +22,9 @@ def best_size(C):
     return (ALPHA * A / (BETA * G)) ** (1 / (ALPHA + BETA)) * (C / 6) ** a
 
 
-def grid(decades, middle=0.0, sizes=7):
-    """Log sizes relative to the best; the middle in half-widths of the grid."""
-    return np.linspace(middle - 1, middle + 1, sizes) * decades / 2 * np.log(10)
+def grid(decades, middle=0.0):
+    """Seven log sizes relative to the best; the middle in half-widths of the grid."""
+    return np.linspace(middle - 1, middle + 1, 7) * decades / 2 * np.log(10)
 
 
 def bias(x, alpha=ALPHA, beta=BETA):
@@ -49,34 +44,30 @@ def terms(x, alpha=ALPHA, beta=BETA):
 
 
 spans, middles = np.linspace(0.5, 4, 29), np.linspace(-0.8, 0.8, 33)
-grids = [[grid(span, middle) for span in spans] for middle in middles]
-measured = [[100 * np.expm1(bias(x)) for x in row] for row in grids]
-formula = [[100 * np.expm1(sum(terms(x))) for x in row] for row in grids]
+measured = [[100 * np.expm1(bias(grid(span, m))) for span in spans] for m in middles]
+formula = [[100 * np.expm1(sum(terms(grid(span, m)))) for span in spans] for m in middles]
 
-C = np.geomspace(1e19, 1e23, 9)[:, None]
-best, fits = best_size(C), {}
+best, fits = best_size(C := np.geomspace(1e19, 1e23, 9)[:, None]), {}
 for name, at in {"moves": best, "stays": best_size(1e21) + 0 * C}.items():
     N = at * np.exp(grid(3))  # a row a budget
     D = C / (6 * N)
-    runs = N, D, 6 * N * D, E + A / N**ALPHA + G / D**BETA
-    fits[name] = fit_isoflop(*map(np.ravel, runs), bootstrap=0)
+    columns = N, D, 6 * N * D, E + A / N**ALPHA + G / D**BETA
+    fits[name] = fit_isoflop(*map(np.ravel, columns), bootstrap=0)
 error = {name: fit.budgets["params"] / best[:, 0] - 1 for name, fit in fits.items()}
 
 figure, (left, right) = figures.subplots(
-    1, 2, figsize=(9, 3.5), width_ratios=(1.2, 1),
-    alt="""Left: error of the best size by width and middle of the grid: a few percent
-    for two decades about the best size, tens where wide and off-centre. Right: the
-    same at each budget with a grid that moves; with a fixed one too high at small
-    budgets, too low at the largest.""",
+    1, 2, figsize=(8, 3.3), width_ratios=(1.2, 1),
+    alt="""Left: error of the best size by width and middle of the grid: a few percent for two
+    decades about the best size, tens where wide and off-centre. Right: it is the same at each
+    budget if the grid moves; else too high at small budgets and too low at the largest.""",
 )  # fmt: skip
 colors = dict(levels=range(-50, 51, 5), cmap="RdBu_r", extend="both")
 image = left.contourf(spans, middles, measured, **colors)
 levels = dict(levels=[-20, -5, 5, 20], colors="black", linewidths=0.8)
-lines = left.contour(spans, middles, measured, **levels, linestyles="-")
+left.clabel(left.contour(spans, middles, measured, **levels, linestyles="-"), fmt="%+.0f %%")
 left.contour(spans, middles, formula, **levels, linestyles="--")
-left.clabel(lines, fmt="%+.0f %%", fontsize=8)
 left.set(xlabel="decades of sizes", ylabel="middle of the grid (half-widths)")
-figure.colorbar(image, ax=left, label="error of the size (%)")
+figure.colorbar(image, ax=left).ax.set_title("%", size=9)
 for (name, values), style in zip(error.items(), ("-o", "--s"), strict=True):
     right.semilogx(C, 100 * values, style, ms=4, label=f"grid {name}")
 right.set(xlabel="compute (FLOPs)", ylabel="error of the size (%)")
@@ -86,18 +77,23 @@ near = abs(middles) <= 0.5
 assert off[near][:, spans <= 2].max() < 5 and off[[0, -1], -1].min() > 20
 assert missed[near][:, spans <= 3].max() < 2
 
-# %%
+# %% tags=["hide-input"]
+# The losses come from a law that we plant, without noise, so the right answer is known. **Left,**
+# how far the lowest point of a parabola in :math:`\ln N` is from the best size, for seven sizes:
+# colours and solid contours are measured, dashed ones the formula :eq:`planted-bias`. **Right,**
+# what follows at nine budgets, with a grid that moves with the best size and one that stays.
+#
 # The question
 # ------------
 #
 # .. exercise-start:: A parabola where there is none (after 2025, 2.3-2, 2.3-3; 2023, 3.3-2, 3.3-3)
 #    :label: planted-parabola
 #
-# The handouts find the best size of a budget by a parabola in :math:`\ln N`, with the same six
-# widths at every budget, and draw a line through the best sizes :cite:p:`handout2025,handout2023`.
-# Suppose that the loss is exactly :math:`E + A/N^\alpha + G/D^\beta` with :math:`C = 6ND`, as in
-# :cite:t:`hoffmann2022`. The grid has half-width :math:`w`, and its middle is off by :math:`d`, in
-# :math:`\ln N`. How far off are the lowest point and the slope of the line?
+# The handouts fit parabolas in :math:`\ln N` to the same six widths at every budget, and a line to
+# the best sizes :cite:p:`handout2025,handout2023`. Suppose that the loss is exactly
+# :math:`E + A/N^\alpha + G/D^\beta` with :math:`C = 6ND` :cite:p:`hoffmann2022`. The grid has
+# half-width :math:`w`, and its middle is off by :math:`d`, in :math:`\ln N`. How far off are the
+# lowest point and the slope of the line?
 #
 # .. exercise-end::
 #
@@ -110,6 +106,13 @@ assert missed[near][:, spans <= 3].max() < 2
 # .. solution-start:: planted-parabola
 #    :label: planted-parabola-answer
 #    :class: dropdown
+#
+# .. admonition:: In short
+#    :class: in-short
+#
+#    To leading order, and with many sizes, the lowest point is off by
+#    :math:`\tfrac12 (\beta - \alpha)(d^2 - \tfrac15 w^2)` in :math:`\ln N`, whatever the budget.
+#    The slope is right if the grid moves with the best size, and in general wrong if it stays.
 #
 # **The profile.** At the best size both terms pull equally,
 # :math:`\alpha A N^{*-\alpha} = \beta G D^{*-\beta} =: g`. With :math:`x = \ln N - \ln N^*`, and so
@@ -129,9 +132,8 @@ assert missed[near][:, spans <= 3].max() < 2
 #
 # .. prf:proof::
 #
-#    Least squares is linear in the losses. :math:`E` changes only the constant of the parabola, and
-#    :math:`g` multiplies all coefficients. Neither moves the lowest point, and only :math:`g` and
-#    :math:`N^*` depend on :math:`C`.
+#    Least squares is linear in the losses. :math:`E` changes only the parabola's constant,
+#    :math:`g` multiplies all coefficients, and only :math:`g` and :math:`N^*` depend on :math:`C`.
 #
 # **The error.** Let the sizes be :math:`x = d + u` with :math:`u` symmetric about zero, and let
 # :math:`\mu_j` be the mean of :math:`u^j`. The functions :math:`1`, :math:`u` and
@@ -174,7 +176,7 @@ for law in LAWS.values():
 first, second = terms(grid(2, 0.75))
 assert bias(grid(2, 0.75)) > 0 > first and second > -first
 
-# %%
+# %% tags=["hide-input"]
 # **The slope.** A grid that moves with :math:`N^*` spares it, by the theorem. If the grid stays,
 # :math:`d` falls as :math:`N^*` grows, and the local slope is :math:`a\,(1 - \delta'(d))`. In the
 # figure it is more than :math:`a` while the optimum is near the middle, and less towards the ends.
@@ -183,9 +185,8 @@ for name, fit in fits.items():
     far = compute_optimal(fit, 1e26).params / best_size(1e26) - 1
     print(f"grid {name}: slope {fit.a / a - 1:+.1%}, size at 1e26 {far:+.0%}")
 steps = np.diff(error["stays"])
-assert steps[3:5].min() > 0 > steps[[0, -1]].max()
-assert abs(fits["moves"].a - a) < 1e-9 and fits["stays"].a < 0.97 * a
-assert np.allclose(np.log1p(error["moves"]), bias(grid(3)))
+assert steps[3:5].min() > 0 > steps[[0, -1]].max() and fits["stays"].a < 0.97 * a
+assert abs(fits["moves"].a - a) < 1e-9 and np.allclose(np.log1p(error["moves"]), bias(grid(3)))
 
 # %%
 # **A rule of thumb.** If neither term of the law more than doubles from the middle of the grid to
@@ -206,8 +207,8 @@ assert np.allclose(np.log1p(error["moves"]), bias(grid(3)))
 # -------
 #
 # A parabola misses the best size even without noise, nearly by :eq:`planted-bias`. If the grid
-# follows the optimum, only the factor in front is wrong. If it stays, so is the slope. Keep each
-# term within a factor of two from the middle to the edge, and the optimum in the middle.
+# follows the optimum, only the factor in front is wrong, otherwise the slope as well. Keep terms
+# within a factor of two from the middle to the edge, and the optimum in the middle.
 #
 # Exercises
 # ---------
@@ -225,8 +226,7 @@ assert np.allclose(np.log1p(error["moves"]), bias(grid(3)))
 #
 # Only :math:`\alpha x`, :math:`\beta x` enter :eq:`planted-profile`: half the grid, half the error.
 
-once, twice = bias(grid(3, 0.3)), bias(grid(1.5, 0.3), 2 * ALPHA, 2 * BETA)
-assert np.isclose(twice, once / 2)
+assert np.isclose(bias(grid(1.5, 0.3), 2 * ALPHA, 2 * BETA), bias(grid(3, 0.3)) / 2)
 
 # %%
 # .. solution-end::
@@ -266,8 +266,7 @@ for name, law in LAWS.items():
 # .. exercise-start:: The worst law
 #    :label: planted-rule
 #
-# *Hard.* Try to break the rule of thumb. Among laws and grids that it allows, which has the
-# largest error in half-widths, and why?
+# *Hard.* Which law and grid that the rule of thumb allows have the largest error in half-widths?
 #
 # .. exercise-end::
 #

@@ -2,14 +2,8 @@ r"""
 Why a wide model wants a lower learning rate
 ============================================
 
-After this page you can derive how much one step of :term:`Adam` changes the loss of a model of any
-width, check the powers of the width that come out, and scale a :term:`learning rate` from one width
-to another.
-
-Left, the sums of the absolute gradients of untrained decoder-only models against their width. They
-say how much a step does; dashed lines are theory. Right, what follows: the loss on one batch after
-a single step of Adam on that batch, against the learning rate. The best rate of the widest model is
-less than a fifth of that of the narrowest. Lines are medians over five seeds, bands their range.
+After this page you can derive how much one step of :term:`Adam` changes the loss at any width,
+check the powers of the width, and scale a :term:`learning rate` from one width to another.
 """
 
 import numpy as np
@@ -61,8 +55,7 @@ def one_step(hidden, rates, seed):
 
 def sums_of_parts(output=0.0):
     """By seed, width and part."""
-    rows = [[by_part(with_gradients(H, s, output)) for H in WIDTHS] for s in range(5)]
-    return np.array(rows)
+    return np.array([[by_part(with_gradients(H, s, output)) for H in WIDTHS] for s in range(5)])
 
 
 sums = sums_of_parts()
@@ -70,7 +63,7 @@ rates = np.geomspace(2e-4, 0.06, 14)
 after = {H: np.array([one_step(H, rates, s) for s in range(5)]) for H in WIDTHS}
 
 figure, (left, right) = figures.subplots(
-    1, 2, figsize=(8.4, 3.6),
+    1, 2, figsize=(8, 3.3),
     alt="""Left: sums of absolute gradients against width, log scales, for hidden
     weights, output weights and biases, along lines of slope 3/2, 1 and 1/2. Right:
     loss after a step over that before, by rate: the wider, the lower the best.""",
@@ -80,19 +73,21 @@ for i, (part, style) in enumerate(zip(PARTS, ("-", "-.", ":"), strict=True)):
     theory = np.array(WIDTHS) ** PARTS[part]
     theory *= np.exp(np.log(np.median(sums[:, :, i], axis=0) / theory).mean())
     left.plot(WIDTHS, theory, "--", lw=1, color="#888888")
-left.set(xscale="log", yscale="log", xlabel="width")
-left.set_ylabel("sum of absolute gradients")
+left.set(xscale="log", yscale="log", xlabel="width", ylabel="sum of absolute gradients")
 left.set_xticks(WIDTHS, WIDTHS)
 left.minorticks_off()
 left.legend()
 for H, style in zip((16, 48, 128), ("-", "--", ":"), strict=True):
     figures.band(right, rates, after[H], f"width {H}", ls=style)
 right.axhline(1, color="#888888", lw=1)
-right.set(xscale="log", xlabel="learning rate", ylabel="loss after / before")
-right.set_ylim(0.4, 1.6)
+right.set(xscale="log", xlabel="learning rate", ylabel="loss after / before", ylim=(0.4, 1.6))
 right.legend(loc="upper left")
 
-# %%
+# %% tags=["hide-input"]
+# **Left,** sums of the absolute gradients of untrained decoder-only models, which say how much one
+# step does; dashed lines are theory. **Right,** loss on a batch after one step of Adam on it. Lines
+# are medians over five seeds, bands their range. The best rate falls with the width.
+#
 # The question
 # ------------
 #
@@ -114,6 +109,13 @@ right.legend(loc="upper left")
 # .. solution-start:: wide-steps-question
 #    :label: wide-steps-question-answer
 #    :class: dropdown
+#
+# .. admonition:: In short
+#    :class: in-short
+#
+#    Adam's first step moves each weight by the rate against the sign of its gradient. To first
+#    order the loss falls by :math:`\eta \lVert g \rVert_1`, which grows nearly as :math:`H^{3/2}`.
+#    For a step to do as much at every width, the rate must fall nearly as :math:`H^{-3/2}`.
 #
 # **The first step.** Adam divides a running mean of the gradient by the root of that of its square
 # :cite:p:`kingma2015`. After one gradient :math:`g` these are :math:`g` and :math:`|g|`: every
@@ -164,19 +166,18 @@ def power(values):
 
 for i, (part, theory) in enumerate(PARTS.items()):
     slopes = power(sums[:, :, i])
-    low, high = slopes.min(), slopes.max()
-    print(f"{part:15} H^{theory:g}, here H^{low:.2f} to H^{high:.2f}")
+    print(f"{part:15} H^{theory:g}, here H^{slopes.min():.2f} to H^{slopes.max():.2f}")
     assert abs(slopes.mean() - theory) < 0.25  # nearer to it than to the next one
 assert (sums[:, :, 0] > 2 / 3 * sums.sum(axis=2)).all()
 assert abs(power(sums.sum(axis=2)).mean() - 1.5) < 0.25
 
-# %%
+# %% tags=["hide-input"]
 # Hidden weights have more than two thirds of the three sums, and so rule the step. **For a step to
 # do as much at every width, the rate must fall nearly as** :math:`H^{-3/2}`.
 #
 # **One step, measured.** To first order the loss falls without end as the rate rises. In truth it
-# turns where the layers change so much that their gradients no longer hold: see the figure. Here is
-# the rate of the lowest loss at each width, and the power with which it falls.
+# turns where the layers change so much that their gradients no longer hold: see the figure. Below
+# are the best rates, at the widest less than a fifth of the narrowest's, and the power they fall by.
 
 best = np.array([rates[after[H].argmin(axis=1)] for H in WIDTHS])
 fall = power(best.T)
@@ -252,8 +253,7 @@ batches = [prompts[rows], *(prompts[rows[i : i + 1]] for i in rows)]
 
 
 def kept(hidden, seed):
-    models = [with_gradients(hidden, seed, batch=each) for each in batches]
-    whole, *of_words = [sum(by_part(model)) for model in models]
+    whole, *of_words = [sum(by_part(with_gradients(hidden, seed, batch=each))) for each in batches]
     return whole / np.mean(of_words)
 
 

@@ -1,14 +1,9 @@
 r"""
-A larger model, more passes, or more words?
-===========================================
+Data repetition: what is the hundredth pass worth?
+==================================================
 
-After this page you can say whether a training run was worth its compute: by the lines of best size
-and best number of tokens, and by what was measured. And you can see when neither line is what the
-run is short of.
-
-The figure follows :doc:`the decoder-only run <one_or_two>` of the handouts, width 128, through its
-100 passes over one list of words. Beside it are runs of the sweep, of the same width and of half of
-it, to the compute where the sweep ends. Lines are medians over the seeds, bands their range.
+After this page you can say when the best number of tokens means many passes over the same data,
+what such passes are worth by a published law, and what they did in the longest run of this part.
 """
 
 import numpy as np
@@ -18,10 +13,10 @@ from a3.lab import figures
 from a3.lab.elsewhere import elsewhere
 from a3.lab.environment import profile
 from a3.lab.intervals import interval
+from a3.lab.page import in_short, show
 from a3.runs.scaling import sweep
 from a3.runs.translation import EXPERIMENTS, translators
 from a3.scaling import compute_optimal, fit_isoflop
-from a3.scaling.figures import optimal_lines
 from a3.translation.decoder_only import DecoderOnlyTransformer
 from a3.translation.pig_latin import norvig_words, small_words
 from a3.translation.prompts import Prompts
@@ -39,7 +34,7 @@ by_pass = [np.split(h.train_loss, h.iterations[:-1]) for h in histories]
 on_training = [[losses.mean() for losses in of_seed] for of_seed in by_pass]
 
 figure, ax = figures.subplots(
-    figsize=(7, 4),
+    figsize=(8, 3.3),
     alt="""Losses against compute, log scales. On held-out words the narrower model
     is ahead of the wider for as long as it is trained. The loss of the wider one,
     trained for longer, ends far lower on training words than on held-out ones.""",
@@ -56,100 +51,42 @@ ax.set_ylabel("loss (nats per token)")
 ax.legend(loc="lower left")
 assert not full or (curves[narrow].median(axis=1) < curves[wide].median(axis=1)).all()
 
-# %%
+# %% tags=["hide-input"]
+# **The longest run of this part,** the handouts' :doc:`decoder-only run <one_or_two>` of width 128,
+# through its 100 passes over one list of words. Beside it are runs of the sweep, of the same width
+# and of half of it, to the compute where the sweep ends. Lines are medians over the seeds, bands
+# their range. Where the sweep ends, the narrower model is ahead by the median, and so it is all the
+# way. The longer run ends lower than either on held-out words, and far lower on its own.
+#
 # The question
 # ------------
 #
-# .. exercise-start:: Was it compute-optimal? (2025, 2.3-4; 2023, 3.3-4)
-#    :label: s4
+# .. exercise-start:: What are the passes worth? (after 2025, 2.3-4; 2023, 3.3-4)
+#    :label: repeated-words
 #
-# Draw the best number of tokens against compute, beside the best size. By these two lines, was the
-# handouts' decoder-only run compute-optimal, width 128 and four layers for 100 passes over the
-# training words :cite:p:`handout2025,handout2023`? If not, what should change: the size, the
-# number of passes, the words?
+# The line :math:`D^* = m C^b` through the best numbers of tokens counts each token as new
+# :cite:p:`handout2025,handout2023`. How many passes over the small list does it ask for, at the
+# sweep's budgets, at that of the run in the figure and at :math:`10^{15}` FLOPs? What are they
+# worth? How many words would it take to need only four?
 #
 # .. exercise-end::
 #
 # .. admonition:: Try it first
 #    :class: tip
 #
-#    :doc:`Count <counting>` the run's :math:`N`, :math:`D` and :math:`C` before you look at any
-#    line. Then ask what a line for :math:`D^*` takes for granted about its tokens.
+#    Four passes over a text: are they worth four texts of that length? Are forty worth forty?
 #
-# .. solution-start:: s4
-#    :label: s4-answer
+# .. solution-start:: repeated-words
+#    :label: repeated-words-answer
 #    :class: dropdown
-#
-# **Two lines**, :math:`N^* = k C^a` and :math:`D^* = m C^b`, through the lowest points of the
-# parabolas. How far such lines can be trusted is the subject of :doc:`extrapolation`.
 
 at = runs[runs["budget"].isin(budgets)]
 columns = ("params", "tokens", "flops", "loss")
 fit = fit_isoflop(*columns, data=at, budgets=budgets, group="seed")
-figure = optimal_lines(fit)
-
-# %%
-# **By the lines.** The run's place, and what they advise for its compute:
-
 training, _ = Prompts(WordPairs(small_words())).split(seed=0)
 D_pass = int(training.lengths.sum())  # tokens of one pass
-model = long_runs[0].model
 (epochs,) = {run.history.epochs for run in long_runs}
-C = epochs * 3 * model.flops(training)  # backward is two forward passes
-best = compute_optimal(fit, C)
-ours = {"params": model.params, "tokens": epochs * D_pass}
-print(f"{C:.2e} FLOPs, {C / budgets[-1]:.1f} times the sweep's largest budget")
-for name, number in ours.items():
-    (low, high), advice = best.intervals[name], getattr(best, name)
-    print(f"{number:.2e} {name}; advised {advice:.2e} [{low:.2e}, {high:.2e}]")
-    assert not full or low < number < high
-
-# %%
-# So the handouts' method says yes: size and tokens lie in the intervals of the lines.
-#
-# **By measurement.** For each seed, which also fixes the words that are held out: the narrower and
-# the wider model where the sweep ends, then the lowest loss of the long run, where it was reached,
-# and the loss on training words over its last ten passes.
-
-end = curves.iloc[-1].unstack("hidden")  # a row a seed
-first = histories[: len(end)]
-table = end[: len(first)][[narrow, wide]].add_prefix("width ").reset_index()
-table["100 passes, lowest"] = [h.best_loss for h in first]
-table["at TFLOPs"] = [h.flops[h.best_epoch - 1] / 1e12 for h in first]
-last_ten = [np.mean(losses[-10:]) for losses in on_training]
-table["training words"] = last_ten[: len(first)]
-lead = np.log(end[narrow] / end[wide])
-print(f"width {narrow} is ahead for {(lead < 0).sum()} of {len(lead)} seeds")
-if full:
-    gap = table["100 passes, lowest"] / table["training words"]
-    assert (lead < 0).sum() > len(lead) / 2 and end[narrow].median() < end[wide].median()
-    assert 6.5 < C / budgets[-1] < 7 and gap.min() > 10
-    assert table["100 passes, lowest"].median() < table["width 64"].median()
-table.style.hide().format({"training words": "{:.4f}"}, precision=3)
-
-# %%
-# Where the sweep ends, the narrower model is ahead for most seeds, and by the medians. The long
-# runs have nearly seven times the compute, and the median of their lowest losses is below that of
-# the narrower model. The loss of each on words that it has trained on is less than a tenth of that
-# on others.
-#
-# **How to change it.** To spend less: half the width, up to where the sweep ends. To spend as much:
-# leave it, as the lines say. Whether half the width would end lower still, no run here says. To end
-# lower: more words. Once the training words are known by heart, size and passes have little left to
-# learn from. On the large list the gap of the encoder--decoder was :doc:`less than a third
-# <four_runs>` of that on the small one.
-#
-# **What repetition does to the answer.** The lines count every token as new. But :math:`D^*` soon
-# exceeds the list, and then it counts passes, :math:`p = D^* / D_1` with :math:`D_1` the tokens of
-# one. For language models on repeated text :cite:t:`muennighoff2023` found that :math:`p` passes
-# are worth
-#
-# .. math:: p' = 1 + R\,\bigl(1 - e^{-(p - 1)/R}\bigr)
-#    :label: passes-worth
-#
-# passes over fresh text, with the :math:`R` printed below. Four are nearly as good as fresh text,
-# no number is worth more than :math:`1 + R`, and for our words the constant may be another.
-
+C = epochs * 3 * long_runs[0].model.flops(training)  # backward is two forward passes
 R, FAR = elsewhere("passes over the same text")["value"]["R"], 1e15
 
 
@@ -165,37 +102,70 @@ table["worth"] = worth(table["passes"])
 passes_far = table["passes"].iloc[-1]
 needed, known = len(training) * passes_far / 4, len(norvig_words())
 low, high = (needed * end[-1] / table["best tokens"].iloc[-1] for end in best.intervals["tokens"])
-print(f"R = {R:.2f}; four passes are worth {worth(4):.2f}")
-print(f"four passes at 1e15 FLOPs: {needed:,.0f} words [{low:,.0f}, {high:,.0f}]")
-print(f"Norvig's list has {known:,}")
 if full:
     assert table["passes"].min() > 4 and worth(4) > 3.7
     assert worth(passes_far) > 0.99 * (1 + R) and low < known < needed
-style = table.style.hide().format("{:.2g}", subset=["FLOPs", "best tokens"])
-style.format("{:,.1f}", subset=["passes", "worth"])
+in_short(
+    """At the sweep's budgets the line asks for {first:.0f} to {last:.0f} passes, for the run's
+    compute {at_run:.0f}, and for $10^{{15}}$ FLOPs {far:,.0f}. By the law of Muennighoff and others
+    for language models, the last are worth {worth:.1f} passes over fresh words, which is nearly the
+    most that any number can be. Four passes there would take {needed:,.0f} words
+    ({low:,.0f} to {high:,.0f}); the list from which ours are drawn has {known:,}.""",
+    **dict(first=table["passes"][0], last=table["passes"][4], at_run=table["passes"][5]),
+    **dict(far=passes_far, worth=worth(passes_far), needed=needed, low=low, high=high, known=known),
+)
 
-# %%
+# %% tags=["hide-input"]
+# **What repetition does to the line.** :math:`D^*` soon exceeds the list, and from there on counts
+# passes, :math:`p = D^* / D_1` with :math:`D_1` the tokens of one. For language models on repeated
+# text :cite:t:`muennighoff2023` found that :math:`p` passes are worth
+#
+# .. math:: p' = 1 + R\,\bigl(1 - e^{-(p - 1)/R}\bigr)
+#    :label: passes-worth
+#
+# passes over fresh text, with the :math:`R` printed below. Four are nearly as good as fresh text,
+# no number is worth more than :math:`1 + R`, and for our words the constant may be another.
+
+print(f"R = {R:.2f}; four passes are worth {worth(4):.2f}")
+print(f"four passes at 1e15 FLOPs: {needed:,.0f} words [{low:,.0f}, {high:,.0f}]")
+print(f"Norvig's list has {known:,}")
+style = table.style.hide().format("{:.2g}", subset=["FLOPs", "best tokens"])
+show(style.format("{:,.1f}", subset=["passes", "worth"]))
+
+# %% tags=["hide-input"]
 # Every point of the line is beyond four passes. At :math:`10^{15}` FLOPs it asks for so many that
 # they are worth all that passes can be, :eq:`passes-worth`. Four would take more words than the
 # list has from which ours are drawn, though the interval does not exclude that it has enough. The
 # far end of the line says what would be best if the last pass taught as much as the first.
 # :doc:`fresh_words` measures what changes when words come only once.
 #
+# **What the passes did.** The lowest held-out loss of each of the long runs, where it was reached,
+# and the loss on its training words over its last ten passes. Each knows its own words by heart:
+# its loss on them is less than a tenth of that on others.
+
+lowest = pd.DataFrame({"lowest": [h.best_loss for h in histories]})
+lowest["after passes"] = [h.best_epoch for h in histories]
+lowest["TFLOPs"] = [h.flops[h.best_epoch - 1] / 1e12 for h in histories]
+lowest["training words"] = [np.mean(losses[-10:]) for losses in on_training]
+if full:
+    assert (lowest["lowest"] > 10 * lowest["training words"]).all()
+    assert lowest["lowest"].median() < curves[narrow].iloc[-1].median()
+show(lowest.style.hide().format(precision=3).format("{:.4f}", subset=["training words"]))
+
+# %%
 # .. solution-end::
 #
 # .. admonition:: Where this differs
 #    :class: differs
 #
-#    *From the handouts:* to the verdict of their two lines we add that of the runs. *From the
-#    paper:* :cite:t:`hoffmann2022` train for less than one pass. *From practice:* a model that is
-#    used much is made smaller than the lines advise, because every use costs :math:`N` again.
+#    *From the handouts:* their line counts every token as new. *From the papers:*
+#    :cite:t:`hoffmann2022` train for less than one pass; the law for passes is of language models.
 #
 # Summary
 # -------
 #
-# By the two lines the decoder-only run is compute-optimal. By the medians half the width is ahead
-# of it wherever the sweep can tell, up to a seventh of its compute. What it is short of is words,
-# since it knows its own by heart. The lines cannot see that.
+# A line for the best number of tokens does not know how many words there are. On a short list it
+# soon asks for passes, whose worth falls and has a limit. The long run knows its words by heart.
 #
 # Exercises
 # ---------
@@ -204,7 +174,8 @@ style.format("{:,.1f}", subset=["passes", "worth"])
 #    :label: passes-tokens
 #
 # *Easy.* A rule of thumb for language models is twenty tokens a parameter. What is the ratio along
-# our two lines, at the ends of the sweep and at :math:`10^{15}` FLOPs? Does it grow?
+# the two lines :math:`N^* = k C^a` and :math:`D^* = m C^b`, at the ends of the sweep and at
+# :math:`10^{15}` FLOPs? Does it grow?
 #
 # .. exercise-end::
 #
