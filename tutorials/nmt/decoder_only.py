@@ -84,7 +84,7 @@ def generate_tensors_for_training_decoder_nmt(
 
 # %% tags=["hide-input"]
 # **In symbols.** Let the word have :math:`S` tokens, ``<EOP>`` included, and the translation
-# :math:`T`, ``<EOS>`` included. With ``<SOS>`` they are one sequence :math:`z` of :math:`s + 1`:
+# :math:`T`, ``<EOS>`` included. With ``<SOS>`` they make :math:`s + 1` tokens in all:
 #
 # .. math::
 #    :label: decoder-sequence

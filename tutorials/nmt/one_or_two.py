@@ -66,9 +66,9 @@ left.legend()
 # .. admonition:: Try it first
 #    :class: tip
 #
-#    The handouts' encoder--decoders are 32 and 64 wide, this model is 128. Why would a comparison
-#    with them prove nothing? If both have the same number of parameters, which needs more compute
-#    for a word? Which letters can each look at while it reads the word?
+#    The handouts' encoder--decoders are 32 and 64 wide. Why would a comparison with them not be
+#    fair? If both have the same number of parameters, which needs more compute for a word? Which
+#    letters can each look at while it reads the word?
 #
 # .. solution-start:: d3
 #    :label: d3-answer
@@ -87,12 +87,11 @@ handouts = {"decoder-only, width 128": runs["decoder-only"]} | {
 
 
 def row(of_seeds):
-    median = {
-        "validation loss": np.median([run.history.best_loss for run in of_seeds]),
-        "words right": np.median([run.accuracy for run in of_seeds]),
-        "TFLOPs": np.median([run.history.flops[-1] for run in of_seeds]) / 1e12,
-    }
-    return {"parameters": params(of_seeds[0].model), **median}
+    measured = [
+        (run.history.best_loss, run.accuracy, run.history.flops[-1] / 1e12)
+        for run in of_seeds
+    ]
+    return [params(of_seeds[0].model), *np.median(measured, axis=0)]
 
 
 def losses(name, flops):
@@ -101,8 +100,8 @@ def losses(name, flops):
     return np.array([min(run.history.valid_loss[:epochs]) for run in runs[name]])
 
 
-table = pd.DataFrame(map(row, handouts.values()), handouts)
-fair = pd.DataFrame(map(row, runs.values()), runs)
+columns = ["parameters", "validation loss", "words right", "TFLOPs"]
+table, fair = (pd.DataFrame(map(row, of.values()), of, columns) for of in (handouts, runs))
 total = DECODER_ONLY_RUN["hyperparameters"].epochs * epoch_flops["decoder-only"]
 ratio = np.log(losses("decoder-only", total) / losses("encoder–decoder", total))
 low, high = np.exp(ratio.mean() + student(3) * ratio.std(ddof=1) * np.array([-1, 1]))
@@ -198,8 +197,8 @@ show(pd.DataFrame.from_dict(rows, orient="index", columns=list(runs)).style)
 #
 # .. solution-end::
 #
-# Where this stops being true: the small list has a few thousand words. With more of them neither
-# model could learn them by heart. Which words each gets wrong is the subject of :doc:`wrong_words`.
+# With more words than the few thousand of the small list neither model could learn them by heart.
+# Which words each gets wrong is the subject of :doc:`wrong_words`.
 #
 # .. admonition:: Where this differs
 #    :class: differs

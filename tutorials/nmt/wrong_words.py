@@ -1,6 +1,6 @@
 r"""
-From loss to words: how many come out right, and which go wrong
-===============================================================
+From loss to words: how many go wrong, and which
+================================================
 
 After this page you can say how a loss per letter turns into a share of words without a mistake, and
 sort the mistakes by the rule that a word needs, by its length, and by their place in it.
@@ -32,7 +32,7 @@ for stacks, of_seeds in pair.items():
             outcomes.append((stacks, seed, word, written))
 outcomes = pd.DataFrame(outcomes, columns=["stacks", "seed", "word", "written"])
 outcomes["right"] = outcomes["written"] == outcomes["word"].map(pig_latin)
-ticks, ends = ["up to 5", "6–7", "8–9", "10–11", "12 or\nmore"], [0, 5, 7, 9, 11, 30]
+ticks, ends = ["≤ 5", "6–7", "8–9", "10–11", "≥ 12"], [0, 5, 7, 9, 11, 30]
 outcomes["letters"] = pd.cut(outcomes["word"].str.len(), ends, labels=ticks)
 by_seed = ["stacks", "seed"]
 shares = outcomes.pivot_table("right", by_seed, "letters", observed=False)
