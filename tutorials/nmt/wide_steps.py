@@ -177,7 +177,7 @@ assert abs(power(sums.sum(axis=2)).mean() - 1.5) < 0.25
 #
 # **One step, measured.** To first order the loss falls without end as the rate rises. In truth it
 # turns where the layers change so much that their gradients no longer hold: see the figure. Below
-# are the best rates, at the widest less than a fifth of the narrowest's, and the power they fall by.
+# are the best rates, at the widest less than a fifth of the narrowest's, and how they fall.
 
 best = np.array([rates[after[H].argmin(axis=1)] for H in WIDTHS])
 fall = power(best.T)
