@@ -37,7 +37,7 @@ lot = torch.randperm(len(across), generator=torch.Generator().manual_seed(2))[:8
 eight = [f"a drawing of a {names[i]}" for i in lot.tolist()]
 similarity = cosine_similarity(small.encode_text(eight), small.encode_image(drawings[lot]))
 shown = drawings[lot].permute(0, 2, 3, 1).numpy()
-similarity_matrix(similarity, shown, eight).set_size_inches(8, 3.6)
+similarity_matrix(similarity, shown, eight).set_size_inches(6.4, 3.4)
 print(*CREDITS.values(), sep="\n")
 
 # %% tags=["hide-input"]
