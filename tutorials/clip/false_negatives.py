@@ -92,10 +92,10 @@ assert (table["captions"] < 0.05).all() and (table["subgroups"].iloc[1:] > 0.2).
 assert (table[[*ARTISTS]] < 0.1).all(axis=None) and table["of a kind"].iloc[-1] > 0.2
 in_short(
     """$L \\ge \\frac1n \\sum_i \\ln c_i$, where $c_i$ pairs have the caption of pair $i$. For the
-    captions that this book trains with that is at most {most:.1g} nats on average. The harm, if any, is not
-    there but where a caption reads differently and nearly fits: in a batch of all emoji
-    {of_a_kind:.0%} of the pairs have a variant of their thing in the batch, and the loss pushes
-    its caption away without a floor to stop it.""",
+    captions of this book that is at most {most:.1g} nats on average. The harm, if any, is not there
+    but where a caption reads differently and nearly fits: in a batch of all emoji {of_a_kind:.0%}
+    of the pairs have a variant of their thing in the batch, and the loss pushes its caption away
+    without a floor to stop it.""",
     most=table["captions"].max(), of_a_kind=table["of a kind"].iloc[-1],
 )  # fmt: skip
 
