@@ -65,8 +65,7 @@ for (test, of), shift, marker in zip(logs.items(), (-0.2, 0, 0.2), "osD", strict
     places = np.arange(len(ABLATIONS)) + shift
     ax.plot(factors[test]["factor"], places, marker, label=test)
     ax.hlines(places, factors[test]["low"], factors[test]["high"], figures.COLORS[len(factors) - 1])
-    means = (f"{name} {of[name].mean().exp():.1f}" for name in BASES)
-    print(f"mean rank {test}:", *means, "of", each.shape[1])
+    print(f"mean rank {test}:", *(f"{name} {of[name].mean().exp():.1f}" for name in BASES))
 ax.axvline(1, color="grey", lw=1)
 ax.set(yticks=range(9), yticklabels=ABLATIONS, xscale="log", xlabel="factor on the mean rank (log)")
 ax.set_xticks([0.5, 0.7, 1, 1.4, 2, 3], ["0.5", "0.7", "1", "1.4", "2", "3"])
@@ -257,8 +256,7 @@ for name in ("main", "main: no augmentation"):
 for what in ("no augmentation", "no noise on words"):
     main, short = (factors[in_hand[0]].loc[f"{base}: {what}"] for base in BASES)
     print(f"{what}:", f"main {verdict(main)}", f"short {verdict(short)}", sep="\n  ")
-of = logs[in_hand[0]]
-costs = [of[f"{base}: no augmentation"] - of[base] for base in BASES]
+costs = [logs[in_hand[0]][f"{b}: no augmentation"] - logs[in_hand[0]][b] for b in BASES]
 gap, reach = mean_and_reach(costs[0] - costs[1])
 low, middle, high = (torch.exp(gap + side * reach).item() for side in (-1, 0, 1))
 print(f"main over short: {middle:.2f} ({low:.2f} to {high:.2f})")
