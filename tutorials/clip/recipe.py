@@ -278,9 +278,8 @@ assert not full or low > 1
 #    :label: recipe-best-scale-answer
 #    :class: dropdown
 #
-# They are within a factor of 1.7. Training made the scale fit pairs that it saw, which
-# are told apart better than new drawings: that makes it too high. Each feature had several right
-# answers, :eq:`small-clip-loss`, where the test has one: that makes it too low.
+# They are within a factor of 1.7. Training fitted it to pairs that are told apart better than new
+# drawings: too high. Each feature had several right answers, :eq:`small-clip-loss`: too low.
 
 scales = torch.logspace(0, 2, 200)
 for clip in small_clips():

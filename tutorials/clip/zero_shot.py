@@ -223,8 +223,8 @@ print(f"right among five: {int((places < 5).sum())} of 8; at once: {int((places 
 #    :class: differs
 #
 #    *From the handouts' notebook:* the images are drawings by two artists, and the eight
-#    pictures are a test of transfer, with captions of ours. *From the paper:* its ensemble has
-#    80 prompts, among them styles and sizes; ours has those that the small CLIP was trained with.
+#    pictures are a test of transfer, with captions of ours. *From the paper:* it averages the
+#    features of 80 prompts; we use one, and :doc:`unseen_drawings` asks what more are worth.
 #    *From common practice:* class names are Unicode's, not edited to make the classifier better.
 #
 # Summary
