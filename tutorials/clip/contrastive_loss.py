@@ -83,7 +83,7 @@ axes[0].set_ylabel("image $i$")
 #    :class: in-short
 #
 #    With unit vectors :math:`\hat x_i, \hat y_j` and :math:`s_{ij} = \hat x_i^\top \hat y_j`,
-#    :math:`L = -\frac{1}{2n} \sum_i (\ln P_{ii} + \ln Q_{ii})`, where :math:`P` is the softmax of
+#    :math:`L = -\frac{1}{2n} \sum_i (\ln P_{ii} + \ln Q_{ii}),` where :math:`P` is the softmax of
 #    :math:`\tau s` over each row and :math:`Q` over each column. The derivatives are
 #    :math:`G_{ij} = \frac{\tau}{2n} (P_{ij} + Q_{ij} - 2 \delta_{ij})` by :math:`s_{ij}` and
 #    :math:`\frac1\tau \sum_{ij} s_{ij} G_{ij}` by :math:`\tau`. By a feature it is

@@ -56,7 +56,7 @@ ax.plot(table["n"], table["ln n"], color="grey", lw=1, label="features that tell
 ax.set(xscale="log", xlabel="batch size n (log scale)", ylabel="loss (nats)")
 ax.legend()
 
-# %%
+# %% tags=["hide-input"]
 # **The least loss that is left.** The loss counts every other caption of a batch as wrong, whether
 # it fits or not. The figure is of batches of emoji (:doc:`/clip`), if captions are drawn as in
 # training, and if they only name the subgroup or the group.
@@ -99,7 +99,7 @@ in_short(
     most=table["captions"].max(), of_a_kind=table["of a kind"].iloc[-1],
 )  # fmt: skip
 
-# %%
+# %% tags=["hide-input"]
 # **A floor.** What is right and counted as wrong is a :term:`false negative`. The columns of the
 # :math:`c_i` equal captions are equal, so :math:`P_{ii} \le 1/c_i`. And these captions are one
 # query with :math:`c_i` targets, on which the mean of :math:`-\ln Q` is at least :math:`\ln c_i`,
@@ -113,14 +113,13 @@ in_short(
 # and the same with equal images in place of equal captions. It is reached where features tell
 # captions apart and nothing more.
 #
-
 # **The emoji.** *Of a kind* is another matter: the share of pairs with a variant of the same thing
 # in the batch, as :func:`a3.clip.emoji_split.kinds` finds them.
 
 print(f"groups, all emoji: floor {floor(groups):.4f} nats, reached {reached:.4f}")
 show(table.style.hide().format(precision=3))
 
-# %%
+# %% tags=["hide-input"]
 # Captions as drawn cost next to nothing, and so do drawings that are equal in every pixel. With
 # group names alone, :math:`\ln n - L` cannot exceed the entropy of the groups, however large the
 # batch. A floor by itself does no harm. What can is the last column: a caption that reads

@@ -75,7 +75,7 @@ for y, of in enumerate(shares.values()):
 ax.set(yticks=range(3), yticklabels=shares, xlim=(0, None), xlabel="share at rank 1")
 ax.invert_yaxis()
 
-# %%
+# %% tags=["hide-input"]
 # **Three ways to hunt.** We hunt every animal of :doc:`the hunt <hunt>` that the small CLIP has not
 # seen, with three seeds; it was trained on the rest of the gallery. Bars are shares with Wilson's
 # intervals :cite:p:`wilson1927` for so many targets. Crosses are what guessing finds with as many
@@ -116,7 +116,7 @@ in_short(
     """By its name {name:.0%} of the targets are first, by all that Unicode says {said:.0%}, and in
     a search {search:.0%}. One guess finds {one:.1%}, as many guesses as the search makes find
     {many:.0%}: the name finds more than three times what a guess does. The search finds
-    {gain:+.0f} points ({low:+.0f} to {high:+.0f}) more than guessing as often; if that interval has
+    {gain:.0f} points ({low:.0f} to {high:.0f}) more than guessing as often; if that interval has
     zero in it, we cannot tell whether it is better.""",
     name=by_name.value, said=by_text.value, search=by_search.value, one=by_name.chance,
     many=by_search.chance, gain=gain, low=gain - reach, high=gain + reach,

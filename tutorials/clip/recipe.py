@@ -73,7 +73,7 @@ ax.minorticks_off()
 ax.invert_yaxis()
 ax.legend(loc="upper center", bbox_to_anchor=(0.3, -0.18), ncol=3, fontsize="small")
 
-# %%
+# %% tags=["hide-input"]
 # **What each change does.** :doc:`The small CLIP <small_clip>` is trained with augmentation, with
 # captions drawn at random, a learned scale, a language model's vectors of the words, noise on them,
 # and a loss by which all that is of one thing picks the rest. Each line changes one of these, in

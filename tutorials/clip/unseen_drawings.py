@@ -55,7 +55,7 @@ def draw_best(things, number, seed):
 draw_best(across, number=6, seed=1)
 print(*CREDITS.values(), sep="\n")
 
-# %%
+# %% tags=["hide-input"]
 # **Six captions, drawn by lot, and the five drawings that fit each best,** of some three hundred,
 # by :doc:`the small CLIP <small_clip>`. In training the model saw another artist draw these things;
 # every drawing in the gallery is new to it. The right one, if found, has a frame.
