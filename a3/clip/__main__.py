@@ -64,7 +64,7 @@ def contact_sheet(
         image = on_white(open_image(path.read_bytes()))
         tile = ImageOps.contain(image, (_TILE - 8, _TILE - 8))
         sheet.paste(tile, (x + (_TILE - tile.width) // 2, y + (_TILE - tile.height) // 2))
-        draw.text((x + 4, y + _TILE), f"{i + 1}. {value:.3f}\n{path.name[:24]}", fill="black")
+        draw.text((x + 4, y + _TILE), f"rank {i + 1}, {value:.3f}\n{path.name[:24]}", fill="black")
     sheet.save(file, "PNG")
 
 

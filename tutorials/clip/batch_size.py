@@ -1,12 +1,9 @@
 r"""
-What a batch can ask for
-========================
+Batch size and mutual information in CLIP's loss
+================================================
 
 After this page you can say what CLIP's loss measures, why it stops at the logarithm of the batch
 size, and when a larger batch is worth having.
-
-Pairs of Gaussian vectors share a known number of nats of information (dotted). A batch of
-:math:`n` finds :math:`\ln n` less the loss. Lines are medians of five seeds, bands their range.
 """
 
 import numpy as np
@@ -36,7 +33,7 @@ def found(n, rho, seed):
 
 
 figure, ax = figures.subplots(
-    figsize=(6, 3.4),
+    figsize=(6, 3.2),
     alt="""Information found, log n less the loss, against batch size, for pairs that share 2, 4
     and 8 nats. Each curve follows log n at first, then levels off below its own horizontal line;
     that of 8 nats is still rising.""",
@@ -56,6 +53,10 @@ ax.set(xscale="log", xlabel="batch size n (log scale)", ylabel="ln n − loss (n
 ax.legend()
 
 # %%
+# **What a batch finds.** Pairs of Gaussian vectors share a known number of nats of information
+# (dotted). A batch of :math:`n` finds :math:`\ln n` less the loss. Lines are medians of five seeds,
+# bands their range.
+#
 # The question
 # ------------
 #
@@ -77,6 +78,14 @@ ax.legend()
 # .. solution-start:: c3b
 #    :label: c3b-answer
 #    :class: dropdown
+#
+# .. admonition:: In short
+#    :class: in-short
+#
+#    It measures how much an image and its caption tell of each other, their mutual information
+#    :math:`I`: on fresh pairs :math:`\ln n - \mathbb{E}\,L \le \min(I, \ln n)`. With batches of
+#    :math:`n` it stops at :math:`\ln n` nats, so a larger batch can find more as long as
+#    :math:`\ln n` is below :math:`I`.
 #
 # A model that gives all pairs one score has :math:`L = \ln n`. How far can it come down from there?
 # As far as images and captions tell of each other: the loss bounds their :term:`mutual information`
@@ -101,8 +110,12 @@ ax.legend()
 #    :math:`\pi_k = r(x, y_k) / \sum_j r(x, y_j)`. No other distribution has a lower expected
 #    cross-entropy, so a row of the loss is at least
 #
-#    .. math:: \mathbb{E}[-\ln \pi_k] = \ln n - \mathbb{E} \ln r(x, y_k) + \mathbb{E} \ln m ,
-#       \qquad m = \frac1n \sum_j r(x, y_j) .
+#    .. math::
+#
+#       \begin{aligned}
+#       \mathbb{E}[-\ln \pi_k] &= \ln n - \mathbb{E} \ln r(x, y_k) + \mathbb{E} \ln m , \\
+#       m &= \frac1n \sum_j r(x, y_j) .
+#       \end{aligned}
 #
 #    The second term is :math:`I`, by definition. And :math:`m` is the density of :math:`(x, y_1,
 #    \dots, y_n)` as they were drawn, over that of captions all drawn without :math:`x`. So

@@ -1,13 +1,9 @@
 r"""
-A loss over a batch of pairs
-============================
+CLIP's contrastive loss and its gradient
+========================================
 
-After this page you can write CLIP's loss and its gradient, and check both.
-
-Ten images and their captions, made up, one a row and one a column. Left: how similar their
-features are. Then minus the gradient with respect to each similarity, divided by the scale: each
-pair is pulled together (diagonal), every other combination is pushed apart. At a low scale all are
-pushed nearly alike, at a high one only those that come too close.
+After this page you can write CLIP's loss and its gradient, check both, and say which pairs of a
+batch the loss pulls together and which it pushes apart.
 """
 
 import numpy as np
@@ -34,7 +30,7 @@ def gradient(s, scale):
 
 s = cosine_similarity(*made_up_pairs(10, 8, 0.6, seed=3))
 figure, axes = figures.subplots(
-    1, 3, figsize=(8.4, 2.9), sharey=True,
+    1, 3, figsize=(7, 2.6), sharey=True,
     alt="""Three 10 by 10 squares. Similarities: the diagonal is bright, a few others too. Pull and
     push at scale 5: the diagonal is pulled, all others pushed a little. At scale 50: nearly all is
     white but a few combinations.""",
@@ -45,13 +41,18 @@ for ax, scale in zip(axes[1:], (5, 50), strict=True):
     push = -10 * gradient(s, scale) / scale
     shown = ax.imshow(push, cmap="RdBu", vmin=-0.6, vmax=0.6)
 figure.colorbar(shown, ax=axes[1:], shrink=0.8)
-titles = ("cosine similarity", "pull and push, τ = 5", "pull and push, τ = 50")
+titles = ("cosine similarity", "push, τ = 5", "push, τ = 50")
 for ax, title in zip(axes, titles, strict=True):
     ax.set(title=title, xlabel="caption $j$", xticks=[], yticks=[])
     ax.grid(False)
 axes[0].set_ylabel("image $i$")
 
 # %%
+# **Ten images and captions,** made up, one a row and one a column. Left: how similar their features
+# are. Then minus the gradient by each similarity, over the scale :math:`\tau` that multiplies them
+# (:doc:`zero_shot` has a drawing). Pairs are pulled together (blue, on the diagonal), the rest is
+# pushed apart (red): at a low scale nearly alike, at a high one only what comes too close.
+#
 # The question
 # ------------
 #
@@ -77,6 +78,17 @@ axes[0].set_ylabel("image $i$")
 # .. solution-start:: c3
 #    :label: c3-answer
 #    :class: dropdown
+#
+# .. admonition:: In short
+#    :class: in-short
+#
+#    With unit vectors :math:`\hat x_i, \hat y_j` and :math:`s_{ij} = \hat x_i^\top \hat y_j`,
+#    :math:`L = -\frac{1}{2n} \sum_i (\ln P_{ii} + \ln Q_{ii}),` where :math:`P` is the softmax of
+#    :math:`\tau s` over each row and :math:`Q` over each column. The derivatives are
+#    :math:`G_{ij} = \frac{\tau}{2n} (P_{ij} + Q_{ij} - 2 \delta_{ij})` by :math:`s_{ij}` and
+#    :math:`\frac1\tau \sum_{ij} s_{ij} G_{ij}` by :math:`\tau`. By a feature it is
+#    :math:`\frac{1}{\lVert x_i \rVert} (I - \hat x_i \hat x_i^\top) \sum_j G_{ij} \hat y_j`,
+#    which has nothing along the feature itself.
 #
 # **The loss.** With :math:`\hat x = x / \lVert x \rVert`, the similarities are
 #
@@ -144,7 +156,9 @@ X, tau = X.requires_grad_(), tau.requires_grad_()
 by_autograd = torch.autograd.grad(contrastive_loss(X, Y, tau), (X, tau))
 with torch.no_grad():
     s, unit = cosine_similarity(X, Y), F.normalize(X, dim=1)
-    G = gradient(s, tau)
+    P, Q = (tau * s).softmax(dim=1), (tau * s).softmax(dim=0)  # (n, n) each
+    G = tau / (2 * len(s)) * (P + Q - 2 * torch.eye(len(s)))
+    assert torch.allclose(G, gradient(s, tau))  # as in the figure
     on_unit = G @ F.normalize(Y, dim=1)  # (n, d)
     along = (on_unit * unit).sum(dim=1, keepdim=True) * unit
     of_X = (on_unit - along) / X.norm(dim=1, keepdim=True)
@@ -152,10 +166,8 @@ with torch.no_grad():
 for ours, theirs in zip(by_hand, by_autograd, strict=True):
     assert torch.allclose(ours, theirs, rtol=1e-10, atol=1e-14)
 assert (X * by_autograd[0]).sum(dim=1).abs().max() < 1e-14
-# against finite differences
-assert torch.autograd.gradcheck(contrastive_loss, (X, Y, tau))
-apart = (of_X - by_autograd[0]).abs().max()
-print(f"by hand and by autograd: {apart:.0e} apart")
+assert torch.autograd.gradcheck(contrastive_loss, (X, Y, tau))  # finite differences
+print(f"by hand and by autograd: {(of_X - by_autograd[0]).abs().max():.0e} apart")
 
 # %%
 # .. solution-end::
@@ -230,15 +242,18 @@ for step in range(100):
 # costs little: below, the second image picks the wrong caption, and the loss is still well below
 # the :math:`\ln 2` of features that tell nothing.
 
-S = torch.tensor([[0.6, 0.1], [0.4, 0.3]], dtype=torch.double)  # the second image is confused
-margins = torch.stack([S[0, 0] - S[0, 1], S[1, 1] - S[1, 0], S[0, 0] - S[1, 0], S[1, 1] - S[0, 1]])
+# the second image is confused
+S = torch.tensor([[0.6, 0.1], [0.4, 0.3]], dtype=torch.double)
+own, other = S.diagonal(), S.flip(1).diagonal()
+margins = torch.cat([own - other, own - other.flip(0)])  # of images, of captions
 by_margins = F.softplus(-14.0 * margins).mean()
-own = torch.arange(2)
-by_picks = (F.cross_entropy(14.0 * S, own) + F.cross_entropy(14.0 * S.T, own)) / 2
+which = torch.arange(2)
+by_picks = (F.cross_entropy(14.0 * S, which) + F.cross_entropy(14.0 * S.T, which)) / 2
 assert torch.allclose(by_margins, by_picks)
 costs = ", ".join(f"{cost:.2f}" for cost in F.softplus(-14.0 * margins).tolist())
-print(f"the four picks cost {costs} nats; the loss is {by_picks:.2f}, ln 2 is {np.log(2):.2f}")
-assert (margins < 0).tolist() == [False, True, False, False] and by_picks < 0.7 * np.log(2)
+print(f"the picks cost {costs} nats, the loss is {by_picks:.2f}, ln 2 {np.log(2):.2f}")
+assert (margins < 0).tolist() == [False, True, False, False]
+assert by_picks < 0.7 * np.log(2)
 
 # %%
 # .. solution-end::
@@ -263,8 +278,7 @@ assert (margins < 0).tolist() == [False, True, False, False] and by_picks < 0.7 
 
 generator = torch.Generator().manual_seed(0)
 images, Y = torch.randn(2, 64, 16, generator=generator, dtype=torch.double)
-U = torch.randn(16, 16, generator=generator, dtype=torch.double)
-U.requires_grad_()
+U = torch.randn(16, 16, generator=generator, dtype=torch.double).requires_grad_()
 loss = contrastive_loss(torch.tanh(images @ U), Y, 10)
 (at_once,) = torch.autograd.grad(loss, U)
 

@@ -1,14 +1,9 @@
 r"""
-How hard is a hunt?
-===================
+How hard is a hunt? Captions against guessing
+=============================================
 
 After this page you can say how many targets are found by a caption that was fixed beforehand, how
 many by trying, what a guesser would find with as many tries, and what makes a target hard.
-
-We hunt every drawing of :doc:`the page before <hunt>` that the small model has not seen, in three
-ways and with three seeds; it was trained on the rest of the gallery. Bars are shares with Wilson's
-intervals :cite:p:`wilson1927` for so many targets. Crosses are what guessing finds with as many
-captions.
 """
 
 import warnings
@@ -26,6 +21,7 @@ from a3.clip.retrieval import ranks, top_k
 from a3.lab import figures
 from a3.lab.environment import profile
 from a3.lab.intervals import share, student
+from a3.lab.page import in_short
 from a3.runs.clip import load_model, small_clips
 
 with warnings.catch_warnings(record=True) as notes:
@@ -79,7 +75,12 @@ for y, of in enumerate(shares.values()):
 ax.set(yticks=range(3), yticklabels=shares, xlim=(0, None), xlabel="share at rank 1")
 ax.invert_yaxis()
 
-# %%
+# %% tags=["hide-input"]
+# **Three ways to hunt.** We hunt every animal of :doc:`the hunt <hunt>` that the small CLIP has not
+# seen, with three seeds; it was trained on the rest of the gallery. Bars are shares with Wilson's
+# intervals :cite:p:`wilson1927` for so many targets. Crosses are what guessing finds with as many
+# captions.
+#
 # The question
 # ------------
 #
@@ -101,7 +102,27 @@ ax.invert_yaxis()
 # .. solution-start:: hunt-odds
 #    :label: hunt-odds-answer
 #    :class: dropdown
-#
+
+
+def less(other):  # found in a search less another share, in points: mean and reach
+    each = 100 * ((orders["a search"] == 1).double().numpy() - other).mean(axis=0)  # (targets,)
+    return each.mean(), student(len(each)) * each.std(ddof=1)
+
+
+by_name, by_text, by_search = shares.values()
+gain, reach = by_guess = less(1 - (1 - 1 / n) ** tries["a search"])
+assert not full or by_name.low > 3 * by_name.chance
+in_short(
+    """By its name {name:.0%} of the targets are first, by all that Unicode says {said:.0%}, and in
+    a search {search:.0%}. One guess finds {one:.1%}, as many guesses as the search makes find
+    {many:.0%}: the name finds more than three times what a guess does. The search finds
+    {gain:.0f} points ({low:.0f} to {high:.0f}) more than guessing as often; if that interval has
+    zero in it, we cannot tell whether it is better.""",
+    name=by_name.value, said=by_text.value, search=by_search.value, one=by_name.chance,
+    many=by_search.chance, gain=gain, low=gain - reach, high=gain + reach,
+)  # fmt: skip
+
+# %%
 # **A yardstick.** One random pick misses the target with probability :math:`1 - 1/n`, so :math:`k`
 # of them find it with probability
 #
@@ -126,26 +147,14 @@ for way, of in shares.items():
 # target were first for some caption of the same search. Both differences are of the same targets,
 # a target by its mean over the seeds, with intervals (95 %) for so many targets.
 
-
-def less(other):  # the share found in a search less another, in points: mean and reach
-    each = 100 * ((orders["a search"] == 1).double().numpy() - other).mean(axis=0)  # (targets,)
-    return each.mean(), student(len(each)) * each.std(ddof=1)
-
-
 picked = [[{t.best for t in h.log} - {h.target} for h in of_seed] for of_seed in hunts]
 others = np.array([[len(images) / (n - 1) for images in of_seed] for of_seed in picked])
-by_guess = less(1 - (1 - 1 / n) ** tries["a search"])
-by_others = less(others)
-for what, (gain, reach) in (("guessing", by_guess), ("any other image", by_others)):
+for what, (gain, reach) in (("guessing", by_guess), ("any other image", less(others))):
     print(f"less {what}: {gain:+.1f} points ({gain - reach:+.1f} to {gain + reach:+.1f})")
-by_name = shares["its name"]
-assert not full or by_name.low > 3 * by_name.chance
 
-# %%
-# **The answer.** The name finds its drawing more than three times as often as a guess does. What a
-# search adds to guessing as often, and whether it aims, say the intervals above: where one has zero
-# in it, we cannot tell. Success after many captions says little of the model. The caption fixed
-# beforehand does.
+# %% tags=["hide-input"]
+# Where an interval has zero in it, we cannot tell what a search adds to guessing, or if it aims.
+# Success after many captions says little of the model. The caption fixed beforehand does.
 #
 # .. solution-end::
 #
@@ -168,26 +177,23 @@ panels = {
 order = orders["its description"]
 known = seen[targets, 0]  # in the other hand
 figure, axes = figures.subplots(
-    1, 2, sharey=True, figsize=(8, 3.2),
+    1, 2, sharey=True, figsize=(7, 3.2),
     alt="""Rank of each target against the distance of its pixels to the nearest other image, and
     to its twin by the other hand.""",
 )  # fmt: skip
-explained = {}
 for ax, (label, values) in zip(axes, panels.items(), strict=True):
     x, y = values[targets], order.float().log().mean(dim=0).exp()
-    explained[label] = spearmanr(x[known], y[known])
+    r, p = spearmanr(x[known], y[known])
     ax.semilogy(x[known], y[known], "o", alpha=0.7, label="one hand seen")
     ax.semilogy(x[~known], y[~known], "s", alpha=0.7, label="never seen")
     ax.set(xlabel=f"distance to the {label}")
-    r, p = explained[label]
     print(f"{label}: rank correlation {r:+.2f}, p = {p:.2g}, over {int(known.sum())} targets")
 axes[0].set(ylabel="rank of the target (log scale)")
-axes[1].legend(loc="lower left")
+figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2)
 
 # %%
 # The correlations are over the targets seen in one hand, each by its mean rank over the seeds. A
-# guess has support where its p-value is below 0.025, since there are two; elsewhere so few targets
-# cannot tell.
+# guess has support where its p-value is below 0.025, since there are two; else we cannot tell.
 #
 # .. admonition:: Where this differs
 #    :class: differs

@@ -1,14 +1,10 @@
 r"""
-A CLIP trained in front of you
-==============================
+Training a small CLIP from scratch
+==================================
 
 After this page you can train a CLIP from nothing in minutes, and say what each part of the recipe
 is for.
-
-The figure shows two of them learning, seeds apart. :doc:`The next page <unseen_drawings>` asks what
-they and a third have learned, of drawings that they have never seen.
 """
-
 
 import numpy as np
 import pandas as pd
@@ -24,6 +20,7 @@ from a3.clip.small import SmallClip
 from a3.clip.tokens import Vocabulary
 from a3.lab import figures
 from a3.lab.environment import profile
+from a3.lab.page import show
 from a3.runs.clip import EXPERIMENTS, as_clip
 
 full = profile() == "full"
@@ -32,7 +29,7 @@ runs = EXPERIMENTS["small CLIP"].results()[:2]
 model = as_clip(recipe, runs[0]).model
 
 figure, (left, right) = figures.subplots(
-    1, 2, figsize=(8, 2.8),
+    1, 2, figsize=(7, 2.7),
     alt="""Left: loss against step, falling from the line of features that tell nothing to not far
     above the least possible. Right: the logit scale against step. Both seeds lie together.""",
 )  # fmt: skip
@@ -51,6 +48,10 @@ print("seconds of each seed:", *(round(run["seconds"]) for run in runs))
 assert not full or max(loss[-1] for loss in losses) < (nothing + least) / 2
 
 # %%
+# **Two small CLIPs learning,** seeds apart: the loss falls from above that of features that tell
+# nothing (the grey line) to not far above the least that there is (broken). :doc:`unseen_drawings`
+# asks what they and a third have learned.
+#
 # The question
 # ------------
 #
@@ -76,6 +77,15 @@ assert not full or max(loss[-1] for loss in losses) < (nothing + least) / 2
 #    :label: small-clip-answer
 #    :class: dropdown
 #
+# .. admonition:: In short
+#    :class: in-short
+#
+#    A convolutional network with attention at its end encodes drawings, a transformer captions.
+#    Before the first drawing the words have vectors of a language model, so a word never met stands
+#    near those that were. Drawings are turned, stretched and recoloured, captions drawn anew, and
+#    noise is added to word vectors. The loss asks each feature of a thing, two drawings and two
+#    captions, to pick the other three.
+#
 # **The two towers** are open_clip's own class :cite:p:`ilharco2021` in a small configuration, built
 # by :func:`a3.clip.small.build`. A convolutional network with a last layer of attention turns an
 # image into a feature in :math:`\mathbb{R}^d`; a transformer does so with a caption
@@ -89,9 +99,8 @@ parts = {
 counts = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
 total = sum(p.numel() for p in model.parameters())
 counts |= {"positions, projection, scale": total - sum(counts.values()), "all": total}
-pd.DataFrame(counts.items(), columns=["part", "parameters"]).style.hide().format(
-    thousands=","
-)
+table = pd.DataFrame(counts.items(), columns=["part", "parameters"])
+show(table.style.hide().format(thousands=","))
 
 # %%
 # **Words before drawings.** Most words come with one thing only, and those of a thing never seen
@@ -113,7 +122,7 @@ trained = [emoji.concepts[i] for i in split(emoji).seen.any(dim=1).nonzero().fla
 new = len({*vocabulary.tokens} - {*Vocabulary.of(caption_parts(trained)).tokens})
 print(f"{new} of them are in captions of things never seen alone; the components are of all words")
 
-# %%
+# %% tags=["hide-input"]
 # **A word is a neighbourhood.** If each word were a point, the text tower could learn its captions
 # by heart and say nothing of the points between. So each thing has two captions in a step. One is
 # as it is, by which the model learns to tell things apart. The other has noise added to its
@@ -139,7 +148,7 @@ three = torch.cat([emoji.images[apple], emoji.outlined[apple, None]])
 copies = trimmed_to(64, three).div(255).repeat_interleave(8, dim=0)  # (24, 3, 64, 64)
 copies = augment(copies, generator, recipe.augmentation, recipe.image_size)
 figure, axes = figures.subplots(
-    3, 8, figsize=(8, 3.1), gridspec_kw={"wspace": 0.05},
+    3, 8, figsize=(7, 2.8), gridspec_kw={"wspace": 0.05},
     alt="""Random copies of a red apple, eight from each artist and eight of the first's
     with dark lines: turned, stretched, paler or darker, of other reds or grey, some
     mirrored.""",
@@ -168,8 +177,7 @@ print(*captions, *CREDITS.values(), sep="\n")
 #    \ln \frac{e^{\tau s_{ip}}}{\sum_{j \ne i} e^{\tau s_{ij}}} .
 #
 # CLIP's loss has only images picking captions and captions picking images. Features that tell
-# nothing have the loss :math:`\ln (4n - 1)`, the grey line of the figure. The broken line is the
-# least that there is, as an exercise below shows.
+# nothing have the loss :math:`\ln (4n - 1)`. The least that there is, an exercise below shows.
 
 nowhere = torch.ones(4 * recipe.batch_size, 2)
 same = supervised_contrastive_loss(nowhere, torch.arange(recipe.batch_size).repeat(4), 20.0)
@@ -179,8 +187,7 @@ assert abs(same - nothing) < 1e-4
 # %%
 # .. solution-end::
 #
-# :doc:`unseen_drawings` tests the model, and :doc:`recipe` measures what parts of the recipe are
-# worth.
+# :doc:`unseen_drawings` tests it, and :doc:`recipe` measures what parts of the recipe are worth.
 #
 # .. admonition:: Where this differs
 #    :class: differs

@@ -1,13 +1,9 @@
 r"""
-What the temperature does
-=========================
+CLIP's temperature: what the logit scale does
+=============================================
 
 After this page you can say what the logit scale of CLIP decides, why it is learned, and why it is
 held below a limit.
-
-Pairs are made up: 128 random features, and the same with noise added. Left, how many wrong captions
-share the push that an image gives. Right, the loss. Lines are medians of five batches, bands their
-range, and dots mark CLIP's limit of 100.
 """
 
 import numpy as np
@@ -41,7 +37,7 @@ def separated(X, Y):
 
 
 figure, (left, right) = figures.subplots(
-    1, 2, figsize=(8, 3),
+    1, 2, figsize=(7, 2.9),
     alt="""Left: negatives that count, falling from 127 at low scales to a few at 100. Right: loss
     against scale. With little noise it falls to zero, with much noise it has a lowest point near
     20 and rises steeply after it.""",
@@ -67,6 +63,11 @@ for ax in (left, right):
     ax.legend()
 
 # %%
+# **Which negatives count, and what the loss is.** Pairs are made up: 128 random features, and the
+# same with noise added. Left, how many wrong captions share the push that an image gives. Right,
+# the loss. Lines are medians of five batches, bands their range. The dotted line is CLIP's limit,
+# a scale of 100.
+#
 # The question
 # ------------
 #
@@ -89,6 +90,14 @@ for ax in (left, right):
 # .. solution-start:: c3t
 #    :label: c3t-answer
 #    :class: dropdown
+#
+# .. admonition:: In short
+#    :class: in-short
+#
+#    At scale zero all wrong captions are pushed away alike; the higher the scale, the fewer share
+#    the push, and in the limit only the most similar has it. For given features the loss is convex
+#    in :math:`\tau`. If no pair is beaten in its row or column, no scale is high enough; if some
+#    pair is, there is a best scale.
 #
 # Seen from image :math:`i`, the push on all
 # wrong captions adds up to :math:`\tau(1 - P_{ii})`, and :term:`negative` :math:`j` gets of it the
@@ -143,9 +152,10 @@ for tau in (1, 10, 50):
     print(f"τ = {tau}: e^H = {np.exp(entropy(tau)):.2f}, dH/dτ = {slope:.4f}")
 
 X, _ = made_up_pairs(5, 8, 0, seed=0)
-others = contrastive_loss(X, X.roll(1, dims=0), 0), contrastive_loss(X, X.roll(1, dims=0), 0.01)
+others = [contrastive_loss(X, X.roll(1, dims=0), tau) for tau in (0, 0.01)]
 X[1] = X[0]
-repeated, limit = [contrastive_loss(X, X, tau).item() for tau in (10, 20, 40, 200)], 0.4 * np.log(2)
+repeated = [contrastive_loss(X, X, tau).item() for tau in (10, 20, 40, 200)]
+limit = 0.4 * np.log(2)
 print("a repeated pair:", *(f"{loss:.4f}" for loss in repeated), f"towards {limit:.4f} nats")
 assert (np.diff(repeated) < 0).all() and abs(repeated[-1] - limit) < 1e-6
 assert others[1] > others[0]  # captions exchanged: by convexity the best scale is zero
