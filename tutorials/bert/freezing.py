@@ -124,9 +124,9 @@ in_short(
     of {ms[all weights]:.0f} ms here. What is left out is the backward pass through BERT and the
     update of its weights; the forward pass remains. By the handouts' recipe the validation accuracy
     falls from {all:.3f} to {frozen:.3f} (means over {seeds} seeds), although the first is no better
-    than always answering *positive*. Each of the {steps} steps moves a weight by about the learning
-    rate, {recipe.learning_rate:g}, or less, so the classifier stays near its random start, whose weights have size
-    {drawn:g}, and the frozen features cannot come to meet it.""",
+    than always answering *positive*. Each of the {steps} steps moves a weight by about
+    {recipe.learning_rate:g}, the learning rate, or less, so the classifier stays near its random
+    start (weights of size {drawn:g}), and the frozen features cannot come to meet it.""",
     sentences=len(batch.labels), seeds=len(rows["always positive"]), ms=ms, steps=steps,
     all=mean["full, handouts"], frozen=mean["frozen, handouts"], recipe=recipe, drawn=drawn,
 )  # fmt: skip
