@@ -38,8 +38,7 @@ longer = longer_sentences()
 true, numbers = longer["label"].to_numpy(), longer["numbers"].to_numpy()
 taken = longer["sentence"].str.count("minus").to_numpy()  # how many are taken away
 answers = {  # (S, 900)
-    name: torch.stack([run.longer for run in runs[name]]).argmax(dim=2).numpy()
-    for name in models
+    name: torch.stack([run.longer for run in runs[name]]).argmax(dim=2).numpy() for name in models
 }
 
 
@@ -109,9 +108,10 @@ ax.legend(ncols=3, loc="upper center")
 
 in_short(
     """Swapped pairs show that the pretrained models use the order of the numbers: in most pairs
-    with “minus” they answer both sentences right. On three, four and five numbers the fine-tuned model is right on {right[0]:.0%}, {right[1]:.0%} and {right[2]:.0%}, which is more
-    than always answering *positive*, and at three and five numbers less than a rule that counts
-    signs and reads no number. So this accuracy is no evidence that it calculates.""",
+    with “minus” they answer both sentences right. On three, four and five numbers the fine-tuned
+    model is right on {right[0]:.0%}, {right[1]:.0%} and {right[2]:.0%}, which is more than always
+    answering *positive*, and at three and five numbers less than a rule that counts signs and reads
+    no number. So this accuracy is no evidence that it calculates.""",
     right=by_length("full").mean(axis=0),
 )
 
@@ -126,8 +126,7 @@ swapped = np.ravel_multi_index((minus, b, a), (2, 20, 20))
 new = np.stack([~data.index.isin(splits(seed)[0].index) for seed in seeds])
 pairs = new & new[:, swapped] & (a < b)  # (S, 800)
 given = {
-    name: torch.stack([run.logits for run in runs[name]]).argmax(dim=2).numpy()
-    for name in models
+    name: torch.stack([run.logits for run in runs[name]]).argmax(dim=2).numpy() for name in models
 }
 given["bag of words"] = np.stack([each.predict(data["sentence"]) for each in bags])
 

@@ -70,10 +70,10 @@ assert max(distance[RobertaModel]) == 0 and min(far.values()) > 0.05
 assert {n for n, d in far.items() if d < 0.9} == {n for n in far if "LayerNorm.weight" in n}
 
 # %% tags=["hide-input"]
-# **One file of weights, two classes.** For each weight the figure shows how far what the model holds
-# is from what the file holds, over the size of the latter. Into the class that fits, every weight
-# arrives. Into the other none does, and nothing stops: the model answers all the same. The few that
-# look close are scales of layer norms, which begin at one anyway.
+# **One file of weights, two classes.** For each weight the figure shows how far what the model
+# holds is from what the file holds, over the size of the latter. Into the class that fits, every
+# weight arrives. Into the other none does, and nothing stops: the model answers all the same. The
+# few that look close are scales of layer norms, which begin at one anyway.
 #
 # The question
 # ------------
@@ -99,9 +99,9 @@ assert {n for n, d in far.items() if d < 0.9} == {n for n in far if "LayerNorm.w
 
 new = {kind: len(report["missing_keys"]) for kind, (_, report) in models.items()}
 in_short(
-    """None of them arrives: `BertModel` draws all of its {bert} weights anew, since it looks for
-    other names than those in the file. What it computes then depends on the seed and not on the
-    file, so its accuracy says nothing of what BERTweet has read.""",
+    """None of its weights arrives: `BertModel` looks for other names than those in the file, and
+    draws every one anew ({bert} in the small model of this page). What it computes then depends on
+    the seed and not on the file, so its accuracy says nothing of what BERTweet has read.""",
     bert=new[BertModel],
 )
 
