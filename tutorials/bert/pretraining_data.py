@@ -1,14 +1,9 @@
 r"""
-What the pretraining text is worth
-==================================
+What the pretraining data are worth
+===================================
 
 After this page you can set up an experiment in which only the pretraining text differs, read its
 learning curves, and say how far its answer reaches.
-
-Four tiny BERTs, alike but for what they read before: mathematical English, the same with its number
-words dealt out anew, ordinary prose, or nothing. Each is fine-tuned on 40 to 640 sentences. Lines
-are means over four pretrained models, bands their 95 % intervals. The dotted line is the answer
-"positive" to everything.
 """
 
 import numpy as np
@@ -18,27 +13,26 @@ from scipy import stats
 from a3.bert.mathematical_english import number_words
 from a3.bert.pretrained import HUB_WEIGHTS, pretrained_weights
 from a3.lab import figures
+from a3.lab.elsewhere import elsewhere
 from a3.lab.environment import profile
+from a3.lab.page import in_short, show
 from a3.runs import pretraining as runs
 from a3.runs.learning_curves import learning_curves, pretrained_curves, summary
 from a3.runs.pretraining import CORPORA, SIZES
 
 full = profile() == "full"
-seeds = (0, 1, 2, 3) if full else (0, 1)
 curves = learning_curves()
-
 found = {name: pretrained_weights(name) for name in HUB_WEIGHTS}  # says which
 hub = {k: c.file for k, c in found.items() if full and c.name == k}
 if hub:
-    curves = pd.concat([curves, pretrained_curves(hub, seeds)])
-
+    curves = pd.concat([curves, pretrained_curves(hub, (0, 1, 2, 3))])
 accuracy = summary(curves)
 styles = ("o-", "s--", "^-.", "v:", "P-", "X--")
 colors = (*figures.COLORS, "gray", "black")
 
 
 def axes(ylabel, alt):
-    _, ax = figures.subplots(figsize=(7, 3.4), alt=alt)
+    _, ax = figures.subplots(figsize=(8, 3.2), alt=alt)
     ax.set(xscale="log", xlabel="sentences fine-tuned on (log scale)", ylabel=ylabel)
     ax.set_xticks(SIZES, SIZES)
     ax.minorticks_off()
@@ -57,7 +51,11 @@ for corpus, style, color in zip([*CORPORA, *hub], styles, colors, strict=False):
 ax.axhline(curves["majority"].mean(), ls=":", color="gray")
 ax.legend()
 
-# %%
+# %% tags=["hide-input"]
+# **Four tiny BERTs**, alike but for what they read before: mathematical English, the same with its
+# number words dealt out anew, prose, or nothing. Each is fine-tuned on 40 to 640 sentences. Lines
+# are means over four models, bands 95 % intervals. The dotted line always says "positive".
+#
 # The question
 # ------------
 #
@@ -78,11 +76,38 @@ ax.legend()
 # .. solution-start:: b4
 #    :label: b4-answer
 #    :class: dropdown
-#
-# **Two pretrained models cannot tell.** MathBERT is a BERT and BERTweet is a RoBERTa
-# :cite:p:`shen2021,nguyen2020`. They differ in their vocabularies, in the amount of text, in the
-# steps and the objective of pretraining, as well as in what the text is about. If the hub can be
-# reached, the figure has both. Whichever is ahead, the text need not be why.
+
+published = elsewhere("a student's published run")["value"]
+labels = elsewhere("the course's training sentences")["value"]
+positive = labels["positive"] / labels.sum()
+assert published["MathBERT"] > published["BERTweet"] + 0.1
+assert 0 < 192 * (published["BERTweet"] - positive) < 4  # of 192 validation sentences
+curves = curves[curves["corpus"].isin(CORPORA)]
+gain = {c: summary(curves, against=c).loc["mathematics"] for c in CORPORA[1:]}
+if full:
+    for at in gain.values():
+        few, many = at.loc[40, "mean"], at.loc[640, "mean"]
+        assert at.loc[40, "low"] > 0 and few > 0.02 > abs(many) and few > many + 0.01
+    at = summary(curves, against="none").loc[["scrambled", "prose"]]
+    assert (at["low"] < 0).all() and (at["high"] > 0).all()
+in_short(
+    """As published, the validation accuracy is {old[MathBERT]:.2f} with MathBERT and
+    {old[BERTweet]:.2f} with BERTweet. But always answering *positive* gives {positive:.2f}, and
+    BERTweet is a RoBERTa, which loads none of its weights into `BertModel`, so the second number is
+    what a model reaches that began at random and learned next to nothing, and tells nothing of
+    tweets. In our experiment, where only the text differs, mathematics in place of prose adds
+    {prose[mean][40]:.3f} to the accuracy with {few} sentences to fine-tune on and
+    {prose[mean][640]:.3f} with {many}; with {few} it also helps against the same text with its
+    number words dealt out anew, so the order of the numbers is part of what helps.""",
+    old=published, positive=positive, prose=gain["prose"], few=SIZES[0], many=SIZES[-1],
+)  # fmt: skip
+
+# %%
+# **Two pretrained models cannot tell.** None of BERTweet's names of weights is one that
+# ``BertModel`` looks for (:doc:`wrong_class`). In a class of its own it still differs from MathBERT
+# :cite:p:`shen2021,nguyen2020` in its vocabulary, in the amount of text, in the steps and the
+# objective of pretraining, as well as in what the text is about. If the hub can be reached, the
+# figure has both. Whichever is ahead, the text need not be why.
 #
 # **So hold all else fixed.** The four arms share the architecture, the vocabulary of whole words,
 # the number of tokens and of steps, and the fine-tuning. Every word of the sentences is a token in
@@ -105,7 +130,7 @@ for corpus, text in read.items():
 texts = pd.DataFrame(rows).T
 assert texts["tokens"].nunique() == 1
 assert texts.iloc[0, 1:].equals(texts.iloc[1, 1:])  # scrambled is as mathematics
-texts.style
+show(texts.style)
 
 # %%
 # **Why scrambled numbers?** Prose differs from mathematics in two ways: it hardly has number words,
@@ -115,9 +140,8 @@ texts.style
 #
 # **Nothing is given away.** Each of the four pretrained models is evaluated on a fifth of the 800
 # sentences of its own. Of a pair of numbers, that fifth has both "minus" sentences or neither. The
-# mathematical text names no such pair together, except where it counts, and no text has one of
-# the sentences. Three draws from the other four fifths are averaged. The recipe was chosen on the
-# last fifth, which no result uses.
+# mathematical text names no such pair together, except where it counts, and no text has one of the
+# sentences. Three draws from the others are averaged. The recipe was chosen on an unused fifth.
 
 left_out = runs.fold(0)
 asked = {*left_out.evaluation["sentence"]}
@@ -126,39 +150,25 @@ for text in read.values():
     joined = f" {' / '.join(' '.join(sentence) for sentence in text)} "
     assert not any(f" {sentence} " in joined for sentence in asked)
 
-# %%
+# %% tags=["hide-input"]
 # **Mathematics less each of the others,** for the same pretrained seed, the same fifth and the same
 # training sentences. Points are means over seeds, bars 95 % intervals of these paired differences.
 # A mean below 0.02 at 640 sentences counts here as small; that says nothing of its interval.
 
-curves = curves[curves["corpus"].isin(CORPORA)]
-gain = {c: summary(curves, against=c).loc["mathematics"] for c in CORPORA[1:]}
 ax = axes(
     "gain in accuracy",
-    """Accuracy after reading mathematics less that after scrambled text, prose or nothing,
-    against the sentences fine-tuned on. About five hundredths at 40, less at 80, and near
-    zero at 320 and 640.""",
+    """Accuracy after reading mathematics less that after the other texts, against the sentences
+    fine-tuned on. About five hundredths at 40, less at 80, and near zero at 320 and 640.""",
 )
 for i, (other, at) in enumerate(gain.items(), start=1):  # as in the figure above
     x, reach = at.index * 1.04 ** (i - 2), at["high"] - at["mean"]
-    style = dict(fmt=styles[i], color=colors[i], capsize=2, label=f"less {other}")
-    ax.errorbar(x, at["mean"], reach, **style)
+    ax.errorbar(x, at["mean"], reach, fmt=styles[i], color=colors[i], capsize=2, label=other)
 ax.axhline(0, color="gray", lw=0.8)
-ax.legend()
-if full:
-    for at in gain.values():
-        few, many = at.loc[40, "mean"], at.loc[640, "mean"]
-        assert at.loc[40, "low"] > 0 and few > 0.02 > abs(many) and few > many + 0.01
-    for corpus in ("scrambled", "prose"):
-        at = summary(curves, against="none").loc[corpus]
-        assert (at["low"] < 0).all() and (at["high"] > 0).all()
+ax.legend(title="mathematics less")
 
 # %%
-# **The answer in four sentences.** Reading mathematics helps at 40 sentences, against each of the
-# others, and on average by less than two hundredths at 640. It helps against the scrambled text, so
-# the order of the numbers is worth something. Whether prose or scrambled text are worth anything we
-# cannot tell from four seeds. The handouts' 448 sentences lie where the gain of these models is
-# small.
+# Whether prose or scrambled text are worth anything we cannot tell from four seeds. The handouts'
+# 448 sentences lie where the gain of these models is small.
 #
 # .. solution-end::
 #
@@ -168,17 +178,15 @@ if full:
 # What has a model learned by reading? In "five is [MASK] than nine" it can find "less" more likely
 # than "more". Here is how often it is right on the pairs that its text left out; 0.5 is guessing.
 
-
 said = pd.DataFrame(columns=CORPORA[:-1], dtype=float)
 for run, result in zip(pretraining.settings, pretraining.results(), strict=True):
     answers = runs.comparisons(result["weights"], run["seed"])
     said.loc[run["seed"], run["corpus"]] = answers.loc[answers["held_out"], "right"].mean()
-said = said.rename_axis("seed")
 if full:
     assert said["mathematics"].mean() > 0.6
     assert (said["mathematics"] > 0.6).mean() > 0.5
     assert (abs(said[["scrambled", "prose"]] - 0.5) < 0.1).all(axis=None)
-said.style.format(precision=2)
+show(said.rename_axis("seed").style.format(precision=2))
 
 # %%
 # Most of the models that read mathematics carry the order over to pairs that they never saw
@@ -196,9 +204,8 @@ said.style.format(precision=2)
 # Summary
 # -------
 #
-# To compare texts, all else must be fixed. Then mathematical text helps at 40 sentences, by some
-# hundredths of accuracy, also against the same text without the order of its numbers. At 640 the
-# mean gain is small, and four seeds cannot say that there is none.
+# To compare texts, fix all else. Then mathematical text helps at 40 sentences, also against the
+# same without the order of its numbers. At 640 the mean gain is small, and perhaps there is none.
 #
 # Exercises
 # ---------
@@ -243,9 +250,8 @@ for corpus in gain:
 of = ("accuracy", "minus_accuracy")
 both = {m: summary(curves, m, against="prose").loc["mathematics", "mean"] for m in of}
 table = pd.DataFrame(both)
-few = table.loc[40]
-assert not full or few["minus_accuracy"] > 1.3 * few["accuracy"]
-table.style.format("{:+.3f}")
+assert not full or table.loc[40, of[1]] > 1.3 * table.loc[40, of[0]]
+show(table.style.format("{:+.3f}"))
 
 # %%
 # .. solution-end::

@@ -4,10 +4,6 @@ A classifier on top of BERT
 
 After this page you can write BERT's encoder from its equations, put a classifier on it, and check
 both against a library, up to rounding.
-
-The figure shows where the first token, ``[CLS]``, looks, layer by layer. It has no meaning of its
-own and is to stand for the sentence. With these pretrained weights it looks at little but itself
-until the last layer, where it turns to the words.
 """
 
 import tempfile
@@ -17,35 +13,41 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import BertForSequenceClassification, BertModel
 
-from a3.bert.classifier import BertForSentenceClassification, load_classifier
+from a3.bert.classifier import load_classifier
 from a3.bert.fine_tuning import encode
 from a3.bert.pretrained import pretrained_weights
 from a3.bert.verbal_arithmetic import LABELS, verbal_arithmetic
-from a3.translation.figures import attention_maps
+from a3.lab.drawing import Drawing
+from a3.lab.page import show
 
 found = pretrained_weights("MathBERT")  # says which it is
 model, tokenizer = load_classifier(found.folder)
 data = verbal_arithmetic()
 sentences = encode(tokenizer, data)  # all 800, padded to one length
-example = {name: x[[490]] for name, x in sentences.inputs.items()}
-tokens = tokenizer.convert_ids_to_tokens(example["input_ids"][0])
-model.set_attn_implementation("eager")  # which keeps the weights of attention
-with torch.no_grad():
-    looks = BertModel.forward(model, **example, output_attentions=True).attentions
-model.set_attn_implementation("sdpa")
-of_first = torch.stack([layer[0, :, 0].mean(dim=0) for layer in looks])  # (L, T)
-assert torch.allclose(of_first.sum(dim=1), torch.ones(len(looks)), atol=1e-5)
-figure = attention_maps(
-    [of_first],
-    rows=[f"layer {i}" for i in range(1, len(looks) + 1)],
-    columns=tokens,
-    titles=["what [CLS] looks at, mean over heads"],
-    alt="""Attention of the first token to each token of four minus ten, layer by layer. It is on
-    itself nearly alone, but for the last layer, which shares it with the words.""",
-)
-figure.set_size_inches(6, 3)
-to_words = of_first[:, 1:4].sum(dim=1)
-assert found.name != "MiniLM" or to_words[:-1].max() < 0.1 < 0.25 < to_words[-1]
+z = sentences.inputs["input_ids"][490]  # of one sentence
+tokens = tokenizer.convert_ids_to_tokens(z)
+drawing = Drawing(
+    400, 328,
+    alt="""Tokens go through embeddings and all layers. The last vector of the first goes on through
+    the pooler and the classifier, to three logits. All but the classifier is pretrained.""",
+)  # fmt: skip
+drawing.box(6, 84, 388, 214, dashed=True)
+drawing.text(384, 113, "pretrained:\nto be trained, or frozen", align="end")
+drawing.text(88, 10, "negative, zero, positive")
+drawing.box(24, 34, 128, 28, "classifier W, b", color=1)
+drawing.text(162, 48, "new: always to be trained", align="start")
+drawing.box(24, 98, 128, 28, "pooler", color=0)
+for y, name in ((146, "layer L: attention, MLP"), (204, "layer 1: attention, MLP")):
+    drawing.box(24, y, 352, 28, name, color=0)
+drawing.box(24, 256, 352, 28, "embeddings: word + position + segment", color=0)
+drawing.text(235, 189, "· · ·")
+arrows = [(60, 34, 20), (60, 98, 62), (60, 146, 126)]
+for x, token in zip(range(60, 350, 70), tokens, strict=False):
+    drawing.text(x, 316, token)
+    arrows += [(x, 305, 284), (x, 256, 232), (x, 204, 174)]
+for x, y, end in arrows:
+    drawing.arrow((x, y), (x, end))
+show(drawing)
 
 # %%
 # The question
@@ -54,26 +56,69 @@ assert found.name != "MiniLM" or to_words[:-1].max() < 0.1 < 0.25 < to_words[-1]
 # .. exercise-start:: Add a classifier to BERT (2025, 3-1; 2023, 4-1)
 #    :label: b1
 #
-# Complete ``BertForSentenceClassification``, a subclass of transformers' ``BertModel``: what has to
-# be added when it is made, and what does its forward pass return
-# :cite:p:`handout2025,handout2023`?
+# Complete ``BertForSentenceClassification``, a subclass of transformers' ``BertModel``: what is
+# added when it is made, and what does its forward pass return :cite:p:`handout2025,handout2023`?
 #
 # .. exercise-end::
 #
 # .. admonition:: Try it first
 #    :class: tip
 #
-#    BERT gives a vector for each token. Which one would you classify, and why may that one stand
-#    for the whole sentence? What shape must the new weights have?
+#    BERT gives a vector for each token. Which would you classify, and why may it stand for the
+#    sentence? What shape must the new weights have?
 #
 # .. solution-start:: b1
 #    :label: b1-answer
 #    :class: dropdown
 #
+# .. admonition:: In short
+#    :class: in-short with-code
+#
+#    A linear layer from BERT's width to the labels is added, and the cross-entropy. The forward
+#    pass classifies the pooled token, ``pooler_output``, which is what the notebook calls the
+#    representation of ``[CLS]``. It returns the :term:`logits <logit>` first, and behind them the
+#    loss if there are labels.
+
+
+class BertForSentenceClassification(BertModel):
+    def __init__(self, config):
+        super().__init__(config)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.loss = nn.CrossEntropyLoss()
+
+    def forward(self, labels=None, **kwargs):
+        outputs = super().forward(**kwargs)
+        logits = self.classifier(outputs.pooler_output)  # (B, num_labels)
+        if labels is None:
+            return (logits,)
+        return logits, self.loss(logits, labels)
+
+
+# %%
+# With the same weights it gives the logits and the loss of transformers' own
+# ``BertForSequenceClassification``, which has the encoder's under the name ``bert``, and of
+# :class:`a3.bert.classifier.BertForSentenceClassification`. It loads a file of either.
+
+weights, labels = model.state_dict(), sentences.labels[::8]
+theirs = BertForSequenceClassification(model.config).eval()
+own = {n if "classifier" in n else f"bert.{n}": w for n, w in weights.items()}
+theirs.load_state_dict(own)
+some = {name: x[::8] for name, x in sentences.inputs.items()}
+for other in (theirs, model):
+    with torch.no_grad(), tempfile.TemporaryDirectory() as saved_here:
+        other.save_pretrained(saved_here)
+        ours = BertForSentenceClassification.from_pretrained(saved_here).eval()
+        logits, loss = ours(**some, labels=labels)
+        expected = other(**some, labels=labels)
+    off = max((logits - expected.logits).abs().max(), abs(loss - expected.loss))
+    assert off < 1e-6 and torch.equal(ours(**some)[0], logits)
+    print(f"largest difference over {len(logits)} sentences: {off:.0e}")
+
+# %%
 # **What goes in.** The tokenizer turns words into numbers and puts ``[CLS]`` in front and ``[SEP]``
 # behind. Shorter sentences are filled with ``[PAD]``, and a mask says which tokens are real.
 
-print(" ".join(tokens), example["input_ids"][0].tolist())
+print(" ".join(tokens), z.tolist())
 print({name: tuple(x.shape) for name, x in sentences.inputs.items()})
 
 # %%
@@ -95,38 +140,35 @@ print({name: tuple(x.shape) for name, x in sentences.inputs.items()})
 # are the equations in code, and agree with ``BertModel``.
 
 
-def bert(weights, z, heads):  # z: tokens (B, T), none of them padding
+def bert(weights, z, layers, heads):  # z: tokens (B, T), none of them padding
     def linear(x, name):
         return F.linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
 
     def norm(x, name):
-        name = f"{name}.LayerNorm"
-        return F.layer_norm(
-            x, x.shape[-1:], weights[f"{name}.weight"], weights[f"{name}.bias"], eps=1e-12
-        )
+        scale, shift = (weights[f"{name}.LayerNorm.{n}"] for n in ("weight", "bias"))
+        return F.layer_norm(x, scale.shape, scale, shift, eps=1e-12)
 
     E, P, S = (weights[f"embeddings.{n}_embeddings.weight"] for n in TABLES)
     x = norm(E[z] + P[: z.shape[1]] + S[0], "embeddings")  # (B, T, H)
-    for layer in (f"encoder.layer.{i}" for i in range(model.config.num_hidden_layers)):
+    for i in (f"encoder.layer.{depth}" for depth in range(layers)):
         Q, K, V = (
-            linear(x, f"{layer}.attention.self.{n}").unflatten(2, (heads, -1)).transpose(1, 2)
+            linear(x, f"{i}.attention.self.{n}").unflatten(2, (heads, -1)).transpose(1, 2)
             for n in ("query", "key", "value")
         )  # (B, heads, T, H / heads)
         c = F.scaled_dot_product_attention(Q, K, V).transpose(1, 2).flatten(2)
-        a = norm(x + linear(c, f"{layer}.attention.output.dense"), f"{layer}.attention.output")
-        m = linear(F.gelu(linear(a, f"{layer}.intermediate.dense")), f"{layer}.output.dense")
-        x = norm(a + m, f"{layer}.output")
+        a = linear(c, f"{i}.attention.output.dense")
+        a = norm(x + a, f"{i}.attention.output")
+        m = linear(F.gelu(linear(a, f"{i}.intermediate.dense")), f"{i}.output.dense")
+        x = norm(a + m, f"{i}.output")
     return x
 
 
 TABLES = ("word", "position", "token_type")
 batch = {name: x[[490, 604, 788]] for name, x in sentences.inputs.items()}
-weights = model.state_dict()
-h = bert(weights, batch["input_ids"], model.config.num_attention_heads)
-with torch.no_grad():
-    theirs = BertModel.forward(model, **batch)
+sizes = model.config.num_hidden_layers, model.config.num_attention_heads
+h = bert(weights, batch["input_ids"], *sizes)
 assert batch["attention_mask"].all()
-off = (h - theirs.last_hidden_state).abs().max().item()
+off = (h - BertModel.forward(model, **batch).last_hidden_state).abs().max().item()
 assert off < 1e-4
 print(f"hidden states {tuple(h.shape)}, at most {off:.0e} from BertModel's")
 
@@ -140,54 +182,13 @@ print(f"hidden states {tuple(h.shape)}, at most {off:.0e} from BertModel's")
 #
 #    \text{logits} = W \tanh(W_p h_{\text{[CLS]}} + b_p) + b ,
 #    \qquad W \in \mathbb{R}^{3 \times H},\ b \in \mathbb{R}^3 .
-#
-# So :math:`W` and :math:`b` are what must be added when the model is made, and the forward pass
-# returns the three :term:`logits <logit>`. In training :term:`dropout` stands between pooler and
-# classifier.
 
-
-class Classifier(BertModel):
-    def __init__(self, config):
-        super().__init__(config)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
-        self.post_init()  # draws what is new as BERT's own weights were drawn
-
-    def forward(self, input_ids, attention_mask=None, token_type_ids=None):
-        encoded = super().forward(input_ids, attention_mask, token_type_ids)
-        return self.classifier(self.dropout(encoded.pooler_output))  # (B, 3)
-
-
-ours = Classifier(model.config).eval()
-ours.load_state_dict(weights)
-pooled = torch.tanh(h[:, 0] @ weights["pooler.dense.weight"].T + weights["pooler.dense.bias"])
+W_p, b_p = weights["pooler.dense.weight"], weights["pooler.dense.bias"]
+pooled = torch.tanh(h[:, 0] @ W_p.T + b_p)
 by_hand = pooled @ weights["classifier.weight"].T + weights["classifier.bias"]
-with torch.no_grad():
-    logits = ours(**batch)
-    assert torch.equal(logits, model(**batch).logits)
-off = (by_hand - logits).abs().max().item()
-assert off < 1e-4 and logits.shape == (3, len(LABELS))
+off = (by_hand - ours(**batch)[0]).abs().max().item()
+assert off < 1e-4 and by_hand.shape == (3, len(LABELS))
 print(f"logits of the equation, at most {off:.0e} from the model's")
-
-# %%
-# :class:`a3.bert.classifier.BertForSentenceClassification` is this class with labels and a loss.
-#
-# **Is it transformers' own?** Their ``BertForSequenceClassification`` keeps the encoder under the
-# name ``bert``. With the weights moved over, the logits are the same up to rounding. A file of
-# weights of either loads in both.
-
-theirs = BertForSequenceClassification(model.config).eval()
-theirs.load_state_dict(
-    {n if n.startswith("classifier") else f"bert.{n}": w for n, w in weights.items()}
-)
-with torch.no_grad(), tempfile.TemporaryDirectory() as saved_here:
-    some = {name: x[::8] for name, x in sentences.inputs.items()}
-    expected = theirs(**some).logits
-    theirs.save_pretrained(saved_here)
-    again = BertForSentenceClassification.from_pretrained(saved_here).eval()
-    off = (model(**some).logits - expected).abs().max().item()
-    assert off < 1e-5 and torch.equal(again.classifier.weight, model.classifier.weight)
-print(f"largest difference over {len(expected)} sentences: {off:.0e}")
 
 # %%
 # .. solution-end::
@@ -196,11 +197,11 @@ print(f"largest difference over {len(expected)} sentences: {off:.0e}")
 #    :class: differs
 #
 #    *From the handouts:* in their figure the vector of ``[CLS]`` goes straight into the
-#    classifier; we keep the pooler between, as transformers does. *From the paper:* its pooler
-#    was trained by telling whether two sentences follow each other. MiniLM's was left behind when
-#    it was tuned on means of tokens :cite:p:`reimers2019`; :doc:`fair_recipe` shows what follows.
-#    *From common practice:* ``AutoModelForSequenceClassification`` picks a class by the
-#    type that the folder names.
+#    classifier; their notebook, like transformers, takes the pooled one. Our
+#    :class:`~a3.bert.classifier.BertForSentenceClassification` has :term:`dropout` before the
+#    classifier, for training, and gives loss and logits by name. *From the paper:* its pooler was
+#    trained by telling whether two sentences follow each other. MiniLM's was left behind when it
+#    was tuned on means of tokens :cite:p:`reimers2019`; :doc:`fair_recipe` shows what follows.
 #
 # Summary
 # -------
@@ -253,9 +254,9 @@ pair = {name: x[[490, 604]] for name, x in sentences.inputs.items()}
 assert [*data["sentence"][[490, 604]]] == ["four minus ten", "ten minus four"]
 P = ours.embeddings.position_embeddings.weight
 with torch.no_grad():
-    apart = (ours(**pair)[0] - ours(**pair)[1]).abs().max().item()
+    apart = ours(**pair)[0].diff(dim=0).abs().max().item()
     P.zero_()
-    together = (ours(**pair)[0] - ours(**pair)[1]).abs().max().item()
+    together = ours(**pair)[0].diff(dim=0).abs().max().item()
 assert together < 1e-5 < apart
 print(f"apart by {apart:.0e} with positions, {together:.0e} without")
 
@@ -281,8 +282,8 @@ before = model(**batch).logits.softmax(dim=1)
 model(**batch, labels=torch.tensor([0, 2, 2])).loss.backward()
 assert model.classifier.weight.grad.sum(dim=0).abs().max() < 1e-6
 with torch.no_grad():
-    model.classifier.weight -= model.classifier.weight[2].clone()
-    model.classifier.bias -= model.classifier.bias[2].clone()
+    for p in model.classifier.parameters():
+        p -= p[2].clone()
     off = (model(**batch).logits.softmax(dim=1) - before).abs().max().item()
 assert off < 1e-6
 print(f"{2 * (model.config.hidden_size + 1)} numbers give the same, within {off:.0e}")

@@ -4,11 +4,6 @@ Pretrained weights in the wrong class
 
 After this page you can tell when pretrained weights did not load, and what a model is that was
 built from them all the same.
-
-In the figure one file of weights is loaded into two classes. For each weight it shows how far
-what the model holds is from what the file holds, over the size of the latter. Into the class that
-fits, every weight arrives. Into the other none does, and nothing stops: the model answers all the
-same. The few that look close are scales of layer norms, which begin at one anyway.
 """
 
 import tempfile
@@ -23,6 +18,7 @@ from a3.bert.classifier import load_classifier
 from a3.bert.pretrained import minilm, pretrained_weights
 from a3.lab import figures
 from a3.lab.elsewhere import elsewhere
+from a3.lab.page import in_short
 
 logging.set_verbosity_error()  # or a table of names goes to the log: see below
 pretrained_weights("BERTweet")  # says whether it is at hand
@@ -60,7 +56,7 @@ distance = {
     for kind, (model, _) in models.items()
 }
 figure, ax = figures.subplots(
-    figsize=(7, 2.8),
+    figsize=(8, 2.8),
     alt="""Distance of each weight from the one in the file, relative to its size. In RobertaModel
     all are zero. In BertModel none is: most are near one, a few near a tenth.""",
 )
@@ -73,7 +69,12 @@ far = dict(zip(encoder, distance[BertModel], strict=True))
 assert max(distance[RobertaModel]) == 0 and min(far.values()) > 0.05
 assert {n for n, d in far.items() if d < 0.9} == {n for n in far if "LayerNorm.weight" in n}
 
-# %%
+# %% tags=["hide-input"]
+# **One file of weights, two classes.** For each weight the figure shows how far what the model
+# holds is from what the file holds, over the size of the latter. Into the class that fits, every
+# weight arrives. Into the other none does, and nothing stops: the model answers all the same. The
+# few that look close are scales of layer norms, which begin at one anyway.
+#
 # The question
 # ------------
 #
@@ -95,7 +96,16 @@ assert {n for n, d in far.items() if d < 0.9} == {n for n in far if "LayerNorm.w
 # .. solution-start:: wrong-class-what
 #    :label: wrong-class-what-answer
 #    :class: dropdown
-#
+
+new = {kind: len(report["missing_keys"]) for kind, (_, report) in models.items()}
+in_short(
+    """None of its weights arrives: `BertModel` looks for other names than those in the file, and
+    draws every one anew ({bert} in the small model of this page). What it computes then depends on
+    the seed and not on the file, so its accuracy says nothing of what BERTweet has read.""",
+    bert=new[BertModel],
+)
+
+# %%
 # **Names.** BERTweet is a RoBERTa :cite:p:`liu2019,nguyen2020`. Its layers are the same
 # equations, so loading it into ``BertModel`` looks harmless. The hub cannot be asked on every
 # machine, so the file of the opening figure stands in for it: small, with BERTweet's names of
