@@ -58,9 +58,8 @@ ax.set(xlabel="width", ylabel="FLOPs / $6ND$", ylim=(1, None), xticks=widths)
 ax.legend()
 
 # %%
-# **How good the rule is.** The operations over :math:`6ND` for models of four layers; the
-# dash-dotted line is for the mean length of the small list. The rule is good where sequences are
-# short beside the width.
+# **How good the rule is.** For four layers; the dash-dotted line is for the mean length of the
+# small list. The rule is good where sequences are short beside the width.
 #
 # The question
 # ------------

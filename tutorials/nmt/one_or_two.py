@@ -217,28 +217,6 @@ show(pd.DataFrame.from_dict(rows, orient="index", columns=list(runs)).style)
 # Exercises
 # ---------
 #
-# .. exercise-start:: The price of a prompt
-#    :label: one-or-two-prompt
-#
-# *Easy.* What share of the decoder-only model's tokens belong to the prompt, which has no loss?
-#
-# .. exercise-end::
-#
-# .. solution-start:: one-or-two-prompt
-#    :label: one-or-two-prompt-answer
-#    :class: dropdown
-#
-# A word and its marks are almost as long as its translation, so nearly half of the tokens only
-# prepare for those that are scored.
-
-prompts = Prompts(training)
-share = 1 - prompts.tokens / int(prompts.lengths.sum())
-assert 0.4 < share < 0.5
-print(f"{share:.0%} of the tokens are prompt")
-
-# %%
-# .. solution-end::
-#
 # .. exercise-start:: As many layers a side
 #    :label: one-or-two-layers
 #
