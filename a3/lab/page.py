@@ -102,7 +102,8 @@ def show(thing: Any) -> Any:
     if script() is None:
         return thing
     if hasattr(thing, "to_string") and hasattr(thing, "data"):  # a table with a style
-        rows = [line.split("\x1f") for line in thing.to_string(delimiter="\x1f").splitlines()]
+        text = thing.to_string(delimiter="\x1f", sparse_index=False, sparse_columns=False)
+        rows = [line.split("\x1f") for line in text.splitlines()]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         thing = "\n".join(
             "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))

@@ -46,6 +46,16 @@ def test_a_notebook_shows_what_a_shell_prints(monkeypatch, capsys):
     assert capsys.readouterr().out == "loss\n0.26\n\nIn short\n\nIt is 1.\n\n"
 
 
+def test_a_shell_prints_labels_of_several_levels(monkeypatch, capsys):
+    table = pd.DataFrame({"loss": [1, 2]}, pd.MultiIndex.from_product([["small"], [32, 64]]))
+    main = type(sys)("__main__")
+    main.__file__ = "elsewhere/four_runs.py"
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    show(pd.concat({"low": table}, axis="columns").style)
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line]
+    assert rows == [["low"], ["loss"], ["small", "32", "1"], ["small", "64", "2"]]
+
+
 @pytest.mark.slow
 def test_a_script_saves_its_figures_and_says_where(tmp_path):
     page = tmp_path / "attention.py"  # a copy, as a reader has downloaded it
