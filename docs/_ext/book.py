@@ -117,7 +117,12 @@ def forget_stale_scripts(app):
     stale until :func:`stamp_script` was called, which is at the very end.
     """
     scripts_to_run.clear()
-    for page, source in executed_pages().items():
+    pages = executed_pages()
+    for text in Path(app.srcdir).glob("tutorials/*/*.rst"):
+        if text.stem != "index" and f"tutorials/{text.parent.name}/{text.stem}" not in pages:
+            for made in text.parent.glob(f"{text.stem}.*"):  # of a script that is gone
+                made.unlink()
+    for page, source in pages.items():
         if source.suffix != ".py":
             continue
         generated = Path(app.srcdir, page)

@@ -141,3 +141,22 @@ def test_digest_follows_the_table_of_a_page_that_reads_it(tmp_path, monkeypatch)
             table.write_text(number)
             digests.add(book.digest(page, "full"))
         assert (len(digests) == 2) == differs
+
+
+def test_what_was_made_of_a_script_that_is_gone_goes(tmp_path, monkeypatch):
+    made = tmp_path / "tutorials" / "part"
+    made.mkdir(parents=True)
+    for name in ("index.rst", "gone.rst", "gone.py.md5", "gone.zip", "here.rst", "here.zip"):
+        (made / name).touch()
+    here = tmp_path / "here.py"
+    here.write_text("x = 1")
+    monkeypatch.setattr(book, "executed_pages", lambda: {"tutorials/part/here": here})
+
+    class App:
+        srcdir = tmp_path
+
+        class config:
+            a3_profile = "full"
+
+    book.forget_stale_scripts(App)
+    assert {path.name for path in made.iterdir()} == {"index.rst", "here.rst", "here.zip"}
