@@ -11,10 +11,12 @@ import traceback
 from concurrent.futures import Future
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from tempfile import TemporaryDirectory
 from threading import Thread
 
 import joblib
 from jupyter_cache.executors.utils import ExecutionResult
+from jupyter_client import AsyncKernelManager
 from myst_nb.core.execute import direct
 from myst_nb.core.read import is_myst_markdown_notebook, read_myst_markdown_notebook
 from nbclient import NotebookClient
@@ -60,12 +62,20 @@ def work(app, waiting):
 
 def run(notebook, folder, said):
     """Run a notebook in a folder, as far as it comes; its kernel may leave a file of a failure."""
-    client = NotebookClient(notebook, timeout=None, resources={"metadata": {"path": folder}})
     begun, error, shown = time.perf_counter(), None, None
-    try:
-        client.execute(env=os.environ | {"A3_FAILED": str(said)})
-    except Exception as caught:  # of a cell, or since the kernel has died
-        error, shown = caught, traceback.format_exc()
+    with TemporaryDirectory() as place:
+        client = NotebookClient(
+            notebook,
+            km=AsyncKernelManager(kernel_name=notebook.metadata.kernelspec.name),
+            timeout=None,
+            resources={"metadata": {"path": folder}},
+        )
+        if os.name == "posix":  # files: of ports another may take one before the kernel does
+            client.km.transport, client.km.ip = "ipc", f"{place}/kernel"
+        try:
+            client.execute(env=os.environ | {"A3_FAILED": str(said)})
+        except Exception as caught:  # of a cell, or since the kernel has died
+            error, shown = caught, traceback.format_exc()
     return ExecutionResult(notebook, folder, time.perf_counter() - begun, error, shown)
 
 

@@ -50,7 +50,7 @@ def test_tutorials_have_what_is_looked_at_above(window, kind):
 def test_answer_opens(window):
     page = window.open("tutorials/nmt/attention.html")
     answer = page.locator("article .solution").first
-    answer.locator(".admonition-title").click()
+    answer.locator(":scope > .admonition-title").click()
     assert answer.locator(":scope > :not(.admonition-title, button)").first.is_visible()
 
 
