@@ -24,6 +24,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
 ROOT = Path(__file__).parents[2]
+EDITIONS = ("2025", "2023")
 WORDS_A_MINUTE = 200
 SWITCH = '<label class="key-switch"><input type="checkbox"> Show the short answers</label>'
 
@@ -120,7 +121,7 @@ def add_bar(app, doctree, docname):
         return
     rows = [row for row in questions() if row["Page"] == docname]
     items = []
-    for edition in ("2025", "2023"):
+    for edition in EDITIONS:
         asked = [f"{row[edition]}{points(row, edition)}" for row in rows if row[edition]]
         items += [f"{edition}: {', '.join(asked)}"] if asked else []
     words = sum(len(part.astext().split()) for part in doctree.findall(nodes.paragraph))
@@ -168,8 +169,8 @@ class ListQuestions(SphinxPostTransform):
             page = self.env.docname
             key = nodes.container(classes=["key"])
             for row in questions():
-                numbers = " · ".join(filter(None, (row["2025"], row["2023"])))
-                key += nodes.rubric("", f"{numbers} {row['Question']}".strip())
+                numbers = [f"{edition}: {row[edition]}" for edition in EDITIONS if row[edition]]
+                key += nodes.rubric("", ". ".join([", ".join(numbers), row["Question"]]).strip(". "))
                 doctree = self.env.get_doctree(row["Page"])
                 for solution in doctree.findall(nodes.Element):
                     if row["Answer"] in solution.get("ids", ()):
