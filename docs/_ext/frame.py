@@ -169,8 +169,8 @@ class ListQuestions(SphinxPostTransform):
             page = self.env.docname
             key = nodes.container(classes=["key"])
             for row in questions():
-                numbers = [f"{edition}: {row[edition]}" for edition in EDITIONS if row[edition]]
-                key += nodes.rubric("", ". ".join([", ".join(numbers), row["Question"]]).strip(". "))
+                title = [f"{edition}: {row[edition]}" for edition in EDITIONS if row[edition]]
+                key += nodes.rubric("", " · ".join([*title, row["Question"]]))
                 doctree = self.env.get_doctree(row["Page"])
                 for solution in doctree.findall(nodes.Element):
                     if row["Answer"] in solution.get("ids", ()):
