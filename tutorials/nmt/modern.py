@@ -78,11 +78,11 @@ steps = tuned.groupby("model")["steps"].first()
 joint = "heads, norm before, rotary"
 if full:
     rates = sorted(runs["rate"].unique())
-    assert set(best) <= set(rates[1:-1])  # no best rate is at an end of those tried
+    assert set(best.drop("tied embeddings")) <= set(rates[1:-1])  # not at an end of those tried
     assert abs(tuned["flops"] / BUDGET - 1).max() < 0.1
     assert worth[["four heads", "rotary positions"]].max() < 0.9
-    assert worth[["wider MLP", "tied embeddings"]].min() > 1.1
-    assert 0.8 < worth["norm behind"] < 1.25 and 0.8 < worth["norm before"] < 1.25
+    assert worth["wider MLP"] > 1.1
+    assert 2 / 3 < worth["norm behind"] < 3 / 2 and 2 / 3 < worth["norm before"] < 3 / 2
     assert worth[joint] < worth.drop(joint).min() and ratio.loc[joint].max() < 0.8
     assert worth["all together"] == worth.max() > 1.5
     assert max(steps["wider MLP"], steps["all together"]) < steps["the handouts' model"] / 2
@@ -90,11 +90,11 @@ if full:
 in_short(
     """At equal compute, several heads and rotary positions lower the loss, to {worth[four
     heads]:.2f} and {worth[rotary positions]:.2f} of that of the handouts' model (means over
-    {seeds} seeds). A wider MLP and tied embeddings raise it, to {worth[wider MLP]:.2f} and
-    {worth[tied embeddings]:.2f}. Norms alone change it by less than a quarter. The wider MLP
-    makes a step so dear that less than half as many can be paid. Heads, norms before each part
-    and rotary positions together do best, {worth[heads, norm before, rotary]:.2f}; all that go
-    together do worst, {worth[all together]:.2f}.""",
+    {seeds} seeds). A wider MLP raises it, to {worth[wider MLP]:.2f}, since it makes a step so
+    dear that less than half as many can be paid. Norms alone change it by less than a half, to
+    either side, and of tied embeddings we cannot tell: which rate is best for them hangs on
+    rounding. Heads, norms before each part and rotary positions together do best, {worth[heads,
+    norm before, rotary]:.2f}; all that go together do worst, {worth[all together]:.2f}.""",
     seeds=loss.shape[1],
     worth=worth,
 )
