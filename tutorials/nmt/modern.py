@@ -90,7 +90,7 @@ if full:
 in_short(
     """At equal compute, several heads and rotary positions lower the loss, to {worth[four
     heads]:.2f} and {worth[rotary positions]:.2f} of that of the handouts' model (means over
-    {seeds} seeds). A wider MLP raises it, to {worth[wider MLP]:.2f}, since it makes a step so
+    {seeds} seeds). A wider MLP raises it, to {worth[wider MLP]:.2f}: it makes a step so
     dear that less than half as many can be paid. Norms alone change it by less than a half, to
     either side, and of tied embeddings we cannot tell: which rate is best for them hangs on
     rounding. Heads, norms before each part and rotary positions together do best, {worth[heads,
