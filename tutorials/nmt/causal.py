@@ -225,8 +225,7 @@ print(f"one by one and at once, logits differ by at most {difference:.1e}")
 #
 # Causal attention sets the scores of later keys to :math:`-\infty`. Later inputs can then be
 # changed without moving an output, in one layer and in any stack of them. That makes keys and
-# values final, and a cache possible. A derivative of zero is what follows from it, not a proof of
-# it.
+# values final, and a cache possible. A derivative of zero follows from it, but does not prove it.
 #
 # Exercises
 # ---------
@@ -249,16 +248,13 @@ print(f"one by one and at once, logits differ by at most {difference:.1e}")
 # likely to have, :math:`-200` for scores of some tens. A derivative or a change that is exactly
 # zero tells neither from :math:`-\infty`. They differ where a masked score exceeds the others by as
 # much, and in a row in which every key is masked: a finite number then cancels from the softmax,
-# and all keys are seen. With :math:`-\infty` such a row has no softmax; our code gives it weights
-# of zero.
+# and all keys are seen. With :math:`-\infty` such a row has no softmax; we give it weights of zero.
 
 both_masked = torch.zeros(1, 1, 2, dtype=bool)
 _, nothing = causal.attend(sequence[:, :2], *causal.project(*[sequence[:, :2]] * 2), both_masked)
+leads = (15, 250, 2e7)  # of the masked key over the other
 for mask in (-200.0, -1e7, -torch.inf):
-    given = {
-        lead: float(torch.tensor([0.0, lead + mask]).softmax(dim=0)[1])
-        for lead in (15, 250, 2e7)  # of the masked key over the other
-    }
+    given = {x: float(torch.tensor([0.0, x + mask]).softmax(dim=0)[1]) for x in leads}
     alone = torch.tensor([1.0, 2.0]).add(mask).softmax(dim=0)
     print(f"{mask:9}: a masked key gets {given}, two masked ones {alone.tolist()}")
     assert given[15] == 0  # exactly

@@ -107,8 +107,7 @@ ax.legend()
 # and nothing else: positions are fixed.
 
 H, L, V, s = 128, 4, 30, 20
-model = DecoderOnlyTransformer(H, L)
-x = torch.randn(1, s, H)
+model, x = DecoderOnlyTransformer(H, L), torch.randn(1, s, H)
 a, mlp = model.layers[0].self_attention, model.layers[0].mlp
 Q, K, values = a.W_q(x), a.W_k(x), a.W_v(x)
 alpha = (Q @ K.mT / H**0.5).softmax(dim=-1)

@@ -73,9 +73,7 @@ show(drawing)
 #    ``<EOS>``. The output is the source and the whole target: the input moved on by one place.
 
 
-def generate_tensors_for_training_decoder_nmt(
-    src_EOP, tgt_EOS, start_token, cuda
-):
+def generate_tensors_for_training_decoder_nmt(src_EOP, tgt_EOS, start_token, cuda):
     SOS = torch.full_like(src_EOP[:, :1], start_token)  # on its device
     SOS_src_EOP_tgt = torch.cat([SOS, src_EOP, tgt_EOS[:, :-1]], dim=1)
     src_EOP_tgt_EOS = torch.cat([src_EOP, tgt_EOS], dim=1)
@@ -110,8 +108,7 @@ assert team.scored.tolist() == list(range(S, s)) and torch.equal(team.targets, t
 signs = {SOS: "SOS", EOP: "EOP", EOS: "EOS"} | dict(enumerate(ALPHABET))
 rows = [[signs[z] for z in tokens[0].tolist()] for tokens in (inputs, targets)]
 rows.append(["yes" if t in team.scored else "" for t in range(s)])
-table = pd.DataFrame(rows, ["reads", "must name", "scored"])
-show(table.style.hide(axis="columns"))
+show(pd.DataFrame(rows, ["reads", "must name", "scored"]).style.hide(axis="columns"))
 
 # %%
 # .. solution-end::
@@ -150,8 +147,7 @@ def forward(self, inputs):
     x = self.embedding(inputs)  # (batch_size, seq_len, hidden_size)
     x = x + self.positional_encodings[: inputs.shape[1]]
     self_attention_weights = []
-    layers = zip(self.self_attentions, self.attention_mlps, strict=True)
-    for attention, mlp in layers:
+    for attention, mlp in zip(self.self_attentions, self.attention_mlps, strict=True):
         context, weights = attention(x, x, x)
         x = x + context
         x = x + mlp(x)
@@ -181,9 +177,8 @@ def forward(self, inputs):
 #    \ln p(z_{t+1} \mid z_0, \dots, z_t).
 #
 # It does not depend on the logits before ``<EOP>``, so
-# :meth:`a3.translation.decoder_only.DecoderOnlyTransformer.loss` does not compute them. Scored
-# places look at the keys and values of the prompt, so every embedding gets a gradient. Here are the
-# sizes of both.
+# :meth:`a3.translation.decoder_only.DecoderOnlyTransformer.loss` never computes them. Scored places
+# look at keys and values of the prompt, so all embeddings get gradients. The sizes of both:
 
 model = DecoderOnlyTransformer(hidden=32, layers=2).double()
 notebook = SimpleNamespace(  # what the decoder of the notebook has
@@ -251,18 +246,16 @@ print(f"{padding:.0%} padding moves the loss by {off:.0e} nats")
 # %%
 # .. solution-end::
 #
-# To translate, the model reads ``<SOS> word <EOP>``, names a letter, reads that letter, names the
-# next, until it names ``<EOS>``. Nothing at a place depends on what is read later, so its keys and
-# values are final: they can be kept. :doc:`end_of_prompt` shows what the mark is for, and what
-# keeping saves.
+# To translate, the model reads ``<SOS> word <EOP>``, names a letter, reads it, names the next,
+# until ``<EOS>``. Nothing at a place depends on what is read later, so its keys and values are
+# final: they can be kept. :doc:`end_of_prompt` shows what the mark is for, and what keeping saves.
 #
 # .. admonition:: Where this differs
 #    :class: differs
 #
 #    *From the paper* that made summaries in this way: its loss was on source and target
 #    :cite:p:`liu2018`. *From the handouts:* they batch words of equal lengths, and compute logits
-#    at every place. *From common practice:* short sequences are packed into one row, without
-#    padding.
+#    everywhere. *From common practice:* short sequences are packed into one row, without padding.
 #
 # Summary
 # -------

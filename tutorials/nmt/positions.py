@@ -94,9 +94,8 @@ assert by_distance.min() > 0.3  # the slow waves keep far ones alike, too
 #
 #    Projections act row by row, so they commute with :math:`\Pi`: queries, keys and values become
 #    :math:`\Pi Q, \Pi K, \Pi V`. The scores become :math:`\Pi Q K^\top \Pi^\top`. A softmax along
-#    rows commutes with reordering rows and columns, so the weights become :math:`\Pi \alpha
-#    \Pi^\top`. Since :math:`\Pi^\top \Pi = I`, the result is :math:`\Pi \alpha \Pi^\top \Pi V = \Pi
-#    \alpha V`.
+#    rows commutes with reordering rows and columns, so weights become :math:`\Pi \alpha \Pi^\top`.
+#    As :math:`\Pi^\top \Pi = I`, the result is :math:`\Pi \alpha \Pi^\top \Pi V = \Pi \alpha V`.
 #
 # Embeddings, the MLP and the residual connections also act row by row, so the theorem holds for a
 # whole encoder. The decoder averages over what that gives, and gets the same thing for every
@@ -142,8 +141,7 @@ for (name, logits), places in zip(found.items(), (P[:9], 0), strict=True):
 # positions. Each row of :eq:`sinusoidal-positions` has :math:`H`, whatever :math:`t` is, and the
 # same norm :math:`\sqrt{H/2}`.
 #
-# *Distance is visible.* Any two one-hot codes are :math:`\sqrt2` apart, next-door or not. By the
-# addition theorem,
+# *Distance is visible.* One-hot codes are all :math:`\sqrt2` apart. By the addition theorem,
 #
 # .. math::
 #    :label: position-similarity

@@ -20,9 +20,8 @@ from a3.translation.decoding import translate
 from a3.translation.pig_latin import kind, large_words, moved_letters, pig_latin, small_words
 from a3.translation.word_pairs import WordPairs
 
-full = profile() == "full"
+full, runs, pair = profile() == "full", four_runs(), one_or_two_stacks()
 lists = {"small": WordPairs(small_words()), "large": WordPairs(large_words())}
-runs, pair = four_runs(), one_or_two_stacks()
 
 outcomes = []
 for stacks, of_seeds in pair.items():
@@ -42,11 +41,9 @@ losses = np.linspace(0, 0.5, 200)
 even = [float((-loss * lengths).exp().mean()) for loss in losses]
 
 figure, (left, right) = figures.subplots(
-    1, 2, figsize=(8, 3.3), sharey=True,
-    alt="""Left: share of held-out words translated exactly against validation loss, one
-    point a run. All points lie above the curve that equally hard letters would give.
-    Right: that share by number of letters, for one and two stacks. It falls for the
-    longest words.""",
+    1, 2, figsize=(8, 3.3), sharey=True, alt="""Left: share of held-out words translated exactly
+    against validation loss, one point a run. All lie above the curve for equally hard letters.
+    Right: that share by number of letters, for one and two stacks. It falls for the longest.""",
 )  # fmt: skip
 left.plot(losses, even, color="#888888", ls="--", label="letters equally hard")
 for ((words, hidden), of_seeds), marker in zip(runs.items(), "osD^", strict=True):
@@ -56,17 +53,15 @@ left.set(xlabel="validation loss (nats per token)", ylabel="words exactly right"
 left.legend(fontsize="small")
 for stacks, style in zip(pair, ("-", "--"), strict=True):
     of_seeds = shares.loc[stacks].to_numpy()
-    figures.band(right, range(len(ticks)), of_seeds, stacks, ls=style, marker="o")
-right.set_xticks(range(len(ticks)), ticks)
+    figures.band(right, ticks, of_seeds, stacks, ls=style, marker="o")
 right.set(xlabel="letters in the word", ylim=(0, 1.02))
 right.legend(loc="lower left")
 
 # %%
-# **Right words.** On the left are the twelve models of :doc:`four_runs`: the share of held-out
-# words that each translates without a mistake, against its validation loss. The dashed line is what
-# that share would be if every letter were equally hard. On the right are the models of
-# :doc:`one_or_two`, decoder-only (one stack) and encoder--decoder (two), by length of the word:
-# medians of three seeds, bands their range.
+# **Right words.** Left: the twelve models of :doc:`four_runs`, the share of held-out words that
+# each translates without a mistake, against its validation loss. The dashed line is that share if
+# every letter were equally hard. Right: the models of :doc:`one_or_two`, decoder-only (one stack)
+# and encoder--decoder (two), by length of the word: medians of three seeds, bands their range.
 #
 # How many words are right
 # ------------------------
@@ -98,17 +93,15 @@ right.legend(loc="lower left")
 #    = \exp\Bigl(-\sum_{t=1}^{T} \ell_t\Bigr), \\
 #    \ell_t &= -\ln p(y_t \mid y_{\lt t}, x) . \end{aligned}
 #
-# If every token cost the same, :math:`\ell_t = \ell`, this would be :math:`e^{-\ell T}`, and its
-# mean over the held-out lengths is the dashed line. Every model lies above it, by more than an
-# eighth of all words.
+# If every token cost :math:`\ell`, this would be :math:`e^{-\ell T}`, and its mean over the
+# held-out lengths is the dashed line. Every model is above it by more than an eighth of all words.
 #
 # Two things are wrong with the prediction. First, :eq:`word-probability` is the chance of
 # *sampling* the word. Greedy decoding takes the likeliest letter, so it is right whenever each true
-# letter is ahead of the others, however narrowly. Second, and more important, the costs are not
-# equal. By Jensen's inequality, the mean of :eq:`word-probability` over words whose summed costs
-# vary is at least what it is at the mean of these costs: the same total loss breaks fewer words
-# when it is spread unevenly. The mean of :eq:`word-probability` with the *true* costs takes the two
-# apart.
+# letter is ahead of the others, however narrowly. Second, more important, the costs are not equal.
+# By Jensen's inequality, the mean of :eq:`word-probability` over words whose summed costs vary is
+# at least what it is at the mean of these costs: the same total loss breaks fewer words when spread
+# unevenly. The mean of :eq:`word-probability` with the *true* costs tells the two apart.
 
 
 def token_losses(model, pairs):
@@ -136,10 +129,9 @@ columns = ["run", "loss", "equal costs", "true costs", "greedy", "in the worst t
 table = pd.DataFrame(rows, columns=columns).sort_values("loss")
 by_loss = table["in the worst tenth"].to_numpy()
 each, there = token_losses(runs["large", 64][0].model, lists["large"].split(seed=0)[1])
-by_place = each.sum(dim=0) / there.sum(dim=0)
 if full:
     assert max(by_loss) == by_loss[0] and min(by_loss) == by_loss[-1]
-    assert int(by_place[:14].argmin()) == 0
+    assert int((each.sum(dim=0) / there.sum(dim=0))[:14].argmin()) == 0  # by place
 show(table.style.hide().format("{:.0%}", subset=columns[2:]).format("{:.3f}", subset="loss"))
 
 # %% tags=["hide-input"]
@@ -194,11 +186,10 @@ ranked = by_rule.sort_values("one stack", ascending=False).style
 show(ranked.format("{:.1%}").format("{:.1f}", subset=["letters"]))
 
 # %%
-# Of the three common rules, words that begin with one consonant are the easiest, with every seed of
-# either model, and words that begin with a vowel the hardest, on the mean over the seeds of either.
-# Nothing moves in the latter. So moving letters cannot be what is hard. Part of it is that these
-# words are longer by more than a letter. But among words of 7 to 9 letters, too, they are behind
-# those with one consonant, with most seeds of either model.
+# Of the three common rules, one consonant in front is the easiest, with every seed of either model,
+# and a vowel the hardest, on the mean over the seeds of either. With a vowel nothing moves, so
+# moving cannot be what is hard. Part of it is that these words are longer by more than a letter.
+# But at 7 to 9 letters, too, they are behind one consonant, with most seeds of either model.
 #
 # **By place.** For words without a hyphen, look at the first wrong letter. It stands in the letters
 # that stay in front, in those that move, or in the ending.
@@ -268,10 +259,9 @@ show(by_letters.style.format("{:.1%}"))
 # Summary
 # -------
 #
-# The probability of a word is :eq:`word-probability`. The share of right words lies above what the
-# mean loss suggests, mostly because the loss sits in a few words. The models fail mostly at
-# copying, and more often where a letter is doubled. Length matters too. What has to be moved does
-# not explain the rest: where nothing moves, they err most.
+# The probability of a word is :eq:`word-probability`. More words are right than the mean loss
+# suggests, mostly because a few words carry it. Models fail mostly at copying, more in long words
+# and at double letters. What moves does not explain the rest: they err most where nothing does.
 #
 # Exercises
 # ---------
@@ -290,12 +280,11 @@ show(by_letters.style.format("{:.1%}"))
 #
 # The exponential of a coefficient is the factor. Both matter, each with the other held fixed.
 
-for stacks, of_stacks in single.groupby("stacks"):
-    if of_stacks["right"].nunique() < 2:
+for stacks, part in single.groupby("stacks"):
+    if part["right"].nunique() < 2:
         continue  # after a short training none may be right
-    doubled = of_stacks["repetition"] == "a double letter"
-    X = np.column_stack([of_stacks["word"].str.len(), doubled])
-    fit = LogisticRegression(C=1e6).fit(X, ~of_stacks["right"])
+    X = np.column_stack([part["word"].str.len(), part["repetition"] == "a double letter"])
+    fit = LogisticRegression(C=1e6).fit(X, ~part["right"])
     letter, double = np.exp(fit.coef_[0])
     print(f"{stacks}: x {letter:.2f} a letter, x {double:.1f} for a double one")
     assert not full or min(letter, double) > 1
