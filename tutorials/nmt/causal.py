@@ -77,7 +77,8 @@ axes[0].set_ylabel("output position $t$")
 #
 #    Add ``neg_inf`` to the scores above the diagonal, where a key stands after its query, and do
 #    all else as before. In the softmax the exponential of such a number is zero, so a later key has
-#    no weight, and the weights of the others still sum to one.
+#    no weight, and the weights of the others still sum to one. To test it, change the inputs after
+#    a place, by small and by large amounts and from many starting points: its output must stay.
 
 
 def forward(self, queries, keys, values):
@@ -211,7 +212,7 @@ print(f"one by one and at once, logits differ by at most {difference:.1e}")
 
 # %%
 # An encoder, whose later tokens change earlier ones, has nothing to keep: every new letter would
-# change every annotation.
+# change every output of the encoder.
 #
 # .. admonition:: Where this differs
 #    :class: differs

@@ -140,7 +140,8 @@ show(pd.DataFrame(rows, ["reads", "must name", "scored"]).style.hide(axis="colum
 #
 #    Add the positions to the embeddings, let each layer add its causal attention and then its MLP,
 #    and map the result to logits at every place. The loss takes these from the place on that reads
-#    ``<EOP>``, so the outputs of the prompt get no gradient, but its embeddings do.
+#    ``<EOP>``, so the outputs before it get no gradient, but every embedding does.
+#    Padding needs no mask: it comes last, and no scored place looks ahead.
 
 
 def forward(self, inputs):
@@ -176,9 +177,8 @@ def forward(self, inputs):
 #    \ell = -\frac{1}{D} \sum_{(x, y)} \sum_{t=S}^{s-1}
 #    \ln p(z_{t+1} \mid z_0, \dots, z_t).
 #
-# It does not depend on the logits before ``<EOP>``, so
-# :meth:`a3.translation.decoder_only.DecoderOnlyTransformer.loss` never computes them. Scored places
-# look at keys and values of the prompt, so all embeddings get gradients. The sizes of both:
+# :meth:`a3.translation.decoder_only.DecoderOnlyTransformer.loss` never computes the logits before
+# ``<EOP>``. Scored places look at the prompt, so all embeddings get gradients. The sizes of both:
 
 model = DecoderOnlyTransformer(hidden=32, layers=2).double()
 notebook = SimpleNamespace(  # what the decoder of the notebook has

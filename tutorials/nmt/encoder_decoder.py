@@ -86,8 +86,8 @@ show(drawing)
 #    :class: in-short with-code
 #
 #    Every layer is attention and a ReLU layer, each added to its input. Cross-attention is the same
-#    attention with queries from the decoder, and keys and values from the encoder's output. The
-#    encoder's output and the keys and values of letters already written are kept.
+#    attention with queries from the decoder, and keys and values from the encoder's output. Kept
+#    are the keys and values of the encoder's output, and those of the letters already written.
 
 model = four_runs()["large", 64][0].model.double()
 W, layers = model.state_dict(), len(model.encoder.layers)

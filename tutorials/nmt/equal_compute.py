@@ -100,8 +100,8 @@ in_short(
     which width is best depends on the budget. At {first:.2g} TFLOPs width {narrow} is ahead of
     width {wide} in {before:.0%} of all pairs of seeds and at {last:.3g} TFLOPs in {after:.0%}, but
     even there width {half} has a lower median than width {wide}, {loss_half:.2f} against
-    {loss_wide:.2f} nats a token. That compute buys width {narrow} {many:.0f} passes over its
-    training words, and width {wide} only {few:.0f}.""",
+    {loss_wide:.2f} nats a token. That compute buys {many:.0f} passes over the training
+    words at width {narrow}, and only {few:.0f} at width {wide}.""",
     **dict(narrow=narrow, half=half, wide=wide, first=budgets[0], last=budgets[-1]),
     **dict(before=share.iloc[0], after=share.iloc[-1], many=epochs[narrow], few=epochs[wide]),
     **dict(loss_half=at_last[half], loss_wide=at_last[wide]),

@@ -129,13 +129,13 @@ low = each.groupby(["word list", "width"])["validation loss"].median()
 in_short(
     """The lowest validation losses of the narrow and the wide model are {s32:.2f} and {s64:.2f} on
     the small list, {l32:.2f} and {l64:.2f} on the large one. With more width the loss falls faster
-    per iteration and ends lower, on either list. With more data the loss by iteration changes
-    less, to either side, but the validation loss ends lower at either width. More data helps
-    generalisation most: the gap between validation and training loss is less than a third as
-    large, and width does not close it so far. Both effects have the direction one expects. What may
-    surprise is the rate of exchange: the narrow model with the large list and the wide one with
-    the small list end within a factor of two of each other, although the first has
-    {times_words:.1f} times the words and the second {times_weights:.1f} times the weights.""",
+    per iteration and ends lower, on either list. With more data, in larger batches, the loss by
+    iteration changes less, for some seeds up and for others down, but the validation loss ends
+    lower at either width. More data helps generalisation most: the gap between validation and
+    training loss is less than a third as large, and width closes it less. Both directions are
+    expected. What may surprise is the rate of exchange: the narrow model with the large list and
+    the wide one with the small list end within a factor of two of each other, although the first
+    has {times_words:.1f} times the words and the second {times_weights:.1f} times the weights.""",
     **dict(zip(("s32", "s64", "l32", "l64"), low[list(runs)], strict=True)),
     **{"times_words": times_words, "times_weights": times_weights},
 )
@@ -201,11 +201,11 @@ show(table.style.hide().format(precision=3).format("{:.0f}", ["iterations", "cor
 # no choice among these seeds would change the answer.
 
 for name, ratios in {
-    "training loss near iteration 1,400, narrow over wide": by_width,
-    "the same, small list over large": by_list,
+    "training loss near iteration 1,400, narrow over wide, on either list": by_width,
+    "the same, small list over large, at either width": by_list,
     "validation loss, narrow on large over wide on small": [exchange],
 }.items():
-    print(f"{name}:", *(f"{low:.2f} to {high:.2f}" for low, high in ratios))
+    print(f"{name}:", "; ".join(f"{low:.2f} to {high:.2f}" for low, high in ratios))
 
 # %%
 # .. solution-end::

@@ -175,7 +175,8 @@ style = table.style.hide().format(precision=3)
 show(style.format("{:,.0f}", subset=["N*", "low", "high"]))
 
 # %% tags=["hide-input"]
-# Line by line, what the table says; ``mean`` and ``over`` are left from the last budget.
+# A number for each budget: how far leaving out a width moves the best size, over the width of its
+# interval (both as logarithms of a ratio), and how far the parabola rises over the seeds' scatter.
 
 wide = np.log(table["high"] / table["low"])
 spread = np.log(np.nanmax(moved, axis=1) / np.nanmin(moved, axis=1)) / wide
@@ -195,9 +196,10 @@ if full:
 # by itself, which is no proof of a parabola. And the first valley is shallow beside the scatter,
 # which makes its lowest point uncertain.
 #
-# **At the largest budget the parabola is wrong.** The narrowest width lies high above the others,
-# which are close together in comparison. To reach it, the parabola passes above every seed of width
-# 32 and then dips too low: the star promises a loss that no width has on average.
+# **At the largest budget the parabola is wrong.** By the misfit it is doubtful one budget before.
+# The narrowest width lies high above the others, which are close together in comparison. To reach
+# it, the parabola passes above every seed of width 32 and then dips too low: the star promises a
+# loss that no width has on average.
 #
 # **The intervals know of seeds only.** Leaving out one of the six widths moves the last optimum
 # further than its interval is wide, and no seed tells of that. Read a star as the best size

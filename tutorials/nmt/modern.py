@@ -44,7 +44,7 @@ ax.set_xticks([0.1, 0.2, 0.5, 1], ["0.1", "0.2", "0.5", "1"], minor=False)
 ax.set_xticks([], minor=True)
 ax.invert_yaxis()
 
-# %%
+# %% tags=["hide-input"]
 # **Ten models, one budget.** Each point is a training run, each row a model, at the learning rate
 # that was best for it. Six have one change of the handouts' decoder-only model, three have several.
 # The dashed line is the handouts' own.
@@ -90,11 +90,12 @@ if full:
 in_short(
     """At equal compute, several heads and rotary positions lower the loss, to {worth[four
     heads]:.2f} and {worth[rotary positions]:.2f} of that of the handouts' model (means over
-    {seeds} seeds). A wider MLP raises it, to {worth[wider MLP]:.2f}: it makes a step so
-    dear that less than half as many can be paid. Norms alone change it by less than a half, to
-    either side, and of tied embeddings we cannot tell: which rate is best for them hangs on
-    rounding. Heads, norms before each part and rotary positions together do best, {worth[heads,
-    norm before, rotary]:.2f}; all that go together do worst, {worth[all together]:.2f}.""",
+    {seeds} seeds). A wider MLP raises it, to {worth[wider MLP]:.2f}: it makes a step so dear
+    that less than half as many can be paid. Norms alone change it by less than a half, to either
+    side, and of tied embeddings we cannot tell: which rate is best for them hangs on rounding.
+    Heads, norms before each part and rotary positions together do best, {worth[heads, norm
+    before, rotary]:.2f}; all but norms behind, which exclude those before, do worst, {worth[all
+    together]:.2f}.""",
     seeds=loss.shape[1],
     worth=worth,
 )
@@ -185,8 +186,9 @@ assert (jacobian @ one).abs().max() < 1e-12 and (jacobian @ unit).abs().max() < 
 # %%
 # *Behind or before.* The paper normalises each sum, :math:`x \leftarrow \operatorname{LN}(x +
 # f(x))`. Then every gradient passes every norm. Models since GPT-2 normalise what each part reads,
-# :math:`x \leftarrow x + f(\operatorname{LN}(x))`, so that a path without norms leads from the loss
-# to every layer. An exercise below measures what this does in a deep stack.
+# :math:`x \leftarrow x + f(\operatorname{LN}(x))`, so that from the loss to every layer leads a
+# path through the last norm alone, which stands before the logits. An exercise below measures what
+# this does in a deep stack.
 #
 # Rotary positions
 # ----------------
@@ -234,7 +236,7 @@ assert abs(scores[0] - (q @ rotate(k, 4).mT).item()) > 0.01  # at distance 4 it 
 # memory with large vocabularies. Our task asks for none of these: two layers, three thousand words,
 # thirty tokens. What it asks for is to find letters by their place, and to copy. So this table does
 # not say which part is worth having in a large model. It says what each does for a small one that
-# must move letters, at this budget, and would rank them otherwise at another.
+# must move letters, at this budget, and may rank them otherwise at another.
 #
 # .. admonition:: Where this differs
 #    :class: differs
@@ -274,14 +276,15 @@ tokens = torch.randint(0, 29, (32, 16), generator=torch.Generator().manual_seed(
 found = {}
 for norm in ("none", "post", "pre"):
     model = ModernTransformer(Parts(norm=norm), layers=12)
-    states = model.states(tokens)
-    logits = model.to_logits(states).flatten(0, 1)
+    sizes = []  # of the vectors before the last norm, if there is one
+    model.norm.register_forward_pre_hook(lambda module, x, to=sizes: to.append(x[0].std()))
+    logits = model(tokens).flatten(0, 1)
     nn.functional.cross_entropy(logits, tokens.roll(-1, 1).flatten()).backward()
     first, last = (model.layers[i].mlp[0].weight.grad.norm().item() for i in (0, -1))
     found[norm] = first, last
-    print(f"{norm:5} size {states.std():5.1f}, gradients {first:.2f} and {last:.2f}")
+    print(f"{norm:5} size {sizes[0]:5.1f}, gradients {first:.2f} and {last:.2f}")
 assert min(found["none"]) > 100 * max(found["post"] + found["pre"])
-assert found["pre"][0] > 1.3 * found["pre"][1]
+assert found["pre"][0] > 1.3 * found["pre"][1] and sizes[0] > 2  # of the last, "pre"
 assert 0.8 < found["post"][0] / found["post"][1] < 1.25
 
 # %%

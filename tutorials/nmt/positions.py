@@ -80,8 +80,8 @@ assert by_distance.min() > 0.3  # the slow waves keep far ones alike, too
 #
 #    A one-hot code needs a component for each position, and any two positions are equally far
 #    apart, while sines and cosines have a fixed width at any length and a dot product that depends
-#    on the distance alone. A shift by :math:`\delta` is one and the same rotation from every
-#    position on, so one matrix can look :math:`\delta` letters back from anywhere.
+#    on the distance alone. A shift by :math:`\delta` is one matrix for either code, but the
+#    one-hot table ends somewhere, and the rotation of the sinusoids does not.
 #
 # .. prf:theorem:: Attention is permutation-equivariant
 #    :label: equivariance
@@ -224,9 +224,9 @@ if full:
 # the fewer. At the lengths seen in training these seeds cannot tell the two kinds of position
 # apart: the interval of the difference holds zero, and is wide. One letter beyond, sinusoidal
 # positions still get some words right, in each seed more than three times as many as learned rows
-# in any, but fewer than six for ten at seven letters. Two letters beyond, fewer than one word in
-# twenty is right with either, in any seed. So fixed waves make long inputs *possible*. That a shift
-# is the same map everywhere does not make training find it.
+# in any, but less than 0.6 times the share at seven letters. Two letters beyond, fewer than one
+# word in twenty is right with either, in any seed. So fixed waves make long inputs *possible*. That
+# a shift is the same map everywhere does not make training find it.
 #
 # A word of eight letters and its translation each meet just one row that no word of seven has met,
 # so a smooth code can still help there. The longest words meet more than ten.
