@@ -50,7 +50,7 @@ show(drawing)
 # .. exercise-start:: Training tensors (2025, 2.2-1; 2023, 3.2-1)
 #    :label: d1
 #
-# Words end in ``<EOP>``, the end of the :term:`prompt`, and translations in ``<EOS>``. Make of a
+# Words end in a new token ``<EOP>``, the end of the :term:`prompt`, translations in ``<EOS>``. Make of a
 # pair the sequence that a :term:`decoder-only` model reads, which starts with ``<SOS>``, and that
 # of the tokens that it must name :cite:p:`handout2025,handout2023`.
 #
