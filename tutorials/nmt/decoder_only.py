@@ -50,8 +50,8 @@ show(drawing)
 # .. exercise-start:: Training tensors (2025, 2.2-1; 2023, 3.2-1)
 #    :label: d1
 #
-# Words end in a new token ``<EOP>``, the end of the :term:`prompt`, translations in ``<EOS>``. Make of a
-# pair the sequence that a :term:`decoder-only` model reads, which starts with ``<SOS>``, and that
+# Words end in a new token ``<EOP>``, the end of the :term:`prompt`, translations in ``<EOS>``. Make
+# of a pair the sequence that a :term:`decoder-only` model reads, from ``<SOS>`` on, and that
 # of the tokens that it must name :cite:p:`handout2025,handout2023`.
 #
 # .. exercise-end::
