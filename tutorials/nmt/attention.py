@@ -173,7 +173,7 @@ for expected in (context[:, 0], layer(queries[:, 0], keys, values)[0]):
 #    \frac{\partial \alpha_i}{\partial \tilde\alpha_j} = \alpha_i(\delta_{ij} - \alpha_j),
 #
 # which vanishes when one weight is 1. Dividing by :math:`\sqrt{H}` gives the scores variance 1 at
-# any width :cite:p:`vaswani2017`, *for queries and keys of variance 1*. Its size:
+# any width :cite:p:`vaswani2017`, *for queries and keys of variance 1*. The derivative's size:
 
 
 def jacobian_norm(H, scale):
