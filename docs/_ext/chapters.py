@@ -73,7 +73,7 @@ def run(notebook, folder, said):
         if os.name == "posix":  # files: of ports another may take one before the kernel does
             client.km.transport, client.km.ip = "ipc", f"{place}/kernel"
         try:
-            client.execute(env=os.environ | {"A3_FAILED": str(said)})
+            client.execute(cleanup_kc=True, env=os.environ | {"A3_FAILED": str(said)})
         except Exception as caught:  # of a cell, or since the kernel has died
             error, shown = caught, traceback.format_exc()
     return ExecutionResult(notebook, folder, time.perf_counter() - begun, error, shown)

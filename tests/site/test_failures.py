@@ -1,9 +1,13 @@
 """A page that fails does not stop the others, and the build fails and says where."""
 
+import os
+import tempfile
+
 import pytest
 from tiny_book import TinyBook
 
-pytest.importorskip("sphinx_gallery", reason="the docs extra is not installed")
+chapters = pytest.importorskip("chapters", reason="the docs extra is not installed")
+nbformat = pytest.importorskip("nbformat", reason="the docs extra is not installed")
 
 pytestmark = pytest.mark.slow
 
@@ -48,3 +52,15 @@ def test_the_other_pages_are_built(tmp_path):
 
     code, said, ran = book.build()
     assert code == 0 and ran == []
+
+
+def test_no_kernel_outlives_its_chapter(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    cells = [nbformat.v4.new_code_cell("import os\nprint(os.getpid())")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    result = chapters.run(notebook, str(tmp_path), tmp_path / "said.json")
+    assert result.err is None
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(result.nb.cells[0].outputs[0].text), 0)
+    assert list(tmp_path.iterdir()) == []
