@@ -2,8 +2,9 @@
 
 import os
 import sys
-from importlib.metadata import version as installed
+from importlib.metadata import metadata
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sphinx.errors import ConfigError
 
@@ -14,7 +15,9 @@ sys.path.insert(0, str(ROOT / "docs" / "_ext"))
 project = "a3"
 author = "The a3 authors"
 copyright = "2026, the a3 authors"
-version = release = installed("a3")
+version = release = metadata("a3")["Version"]
+# Where the book and its code are, once pyproject.toml says so.
+address = dict(url.split(", ", 1) for url in metadata("a3").get_all("Project-URL") or ())
 profile = os.environ.get("A3_PROFILE", "full")
 if profile not in ("quick", "full"):
     raise ConfigError(f"A3_PROFILE must be quick or full, not {profile!r}")
@@ -22,9 +25,11 @@ if profile not in ("quick", "full"):
 extensions = [
     "book",
     "myst_nb",
+    "notfound.extension",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_exercise",
@@ -35,6 +40,8 @@ extensions = [
     "sphinxcontrib.katex",
     "frame",
     "how_it_was_run",
+    "landing",
+    "legible",
     "trained_models",
     "used_on",
 ]
@@ -97,8 +104,9 @@ toc_object_entries_show_parents = "hide"
 # -- HTML ------------------------------------------------------------------------------------------
 html_theme = "sphinx_book_theme"
 html_title = "a3"
+html_baseurl = address.get("Documentation", "")
 html_static_path = ["docs/_static"]
-html_css_files = ["book.css"]
+html_css_files = ["look.css", "book.css"]
 html_js_files = ["book.js"]
 html_favicon = "docs/_static/favicon.svg"
 html_copy_source = False
@@ -114,6 +122,9 @@ html_theme_options = {
     "use_download_button": False,
     "use_fullscreen_button": False,
 }
+if "Repository" in address:
+    html_theme_options |= {"repository_url": address["Repository"], "use_repository_button": True}
+notfound_urls_prefix = urlsplit(html_baseurl).path or "/"
 if profile == "quick":
     html_theme_options["announcement"] = (
         "Quick build: training was shortened, so the figures and numbers are not the book's."

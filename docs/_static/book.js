@@ -13,3 +13,11 @@ addEventListener("hashchange", openTarget);
 addEventListener("click", (event) => {
   if (event.target.closest?.('a[href^="#"]')) setTimeout(openTarget); // also to where one is
 });
+
+// On paper the page is light.
+let shown;
+addEventListener("beforeprint", () => {
+  shown = document.documentElement.dataset.theme;
+  document.documentElement.dataset.theme = "light";
+});
+addEventListener("afterprint", () => (document.documentElement.dataset.theme = shown));
