@@ -29,12 +29,16 @@ def mend(body):
     """Make plain lists of signatures' parameters, and plain cells of empty headings of a table."""
     body = re.sub(
         r"<dl>\n((?:<dd>.*?</dd>\n)+)</dl>",
-        lambda found: '<ul class="signature">\n'
-        + found[1].replace("<dd>", "<li>").replace("</dd>", "</li>")
-        + "</ul>",
+        lambda found: (
+            '<ul class="signature">\n'
+            + found[1].replace("<dd>", "<li>").replace("</dd>", "</li>")
+            + "</ul>"
+        ),
         body,
     )
-    return re.sub(r'<th class="(blank|index_name|head)[^>]*>(&nbsp;|\s|<p></p>)*</th>', "<td></td>", body)
+    return re.sub(
+        r'<th class="(blank|index_name|head)[^>]*>(&nbsp;|\s|<p></p>)*</th>', "<td></td>", body
+    )
 
 
 def first_sentences(doctree, length=LENGTH):
