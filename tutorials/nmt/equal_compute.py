@@ -52,9 +52,9 @@ for ax in (left, right):
 
 # %% tags=["hide-input"]
 # **Left,** the losses on held-out words of six widths of :doc:`decoder-only models <decoder_only>`,
-# trained on the small word list with five seeds, until every run has spent 1.28 TFLOPs. Lines are
-# medians over the seeds, bands their range. **Right,** the line is the width with the lowest
-# median, and each dot the lowest width of one seed. The marks below are the handouts' five budgets.
+# trained on the small word list with five seeds, until every run has spent 1.28 TFLOPs: medians
+# over the seeds, and bands over their range. **Right,** the line is the width with the lowest
+# median, each dot that of one seed, moved a little to hide none. Marks are the handouts' budgets.
 #
 # The question
 # ------------
@@ -125,8 +125,8 @@ if full:
     assert (table["lowest loss"] <= table["starter"])[:128].iloc[:5].all()
     assert table["lowest loss"][128] < 1.2 * table["starter"][128]
     assert 35 < table["GFLOPs an epoch"][128] / table["GFLOPs an epoch"][16] < 45
-style = table.reset_index(names="width").style.hide().format(precision=3)
-show(style.format(precision=0, thousands=",", subset=["N", "epochs", "core seconds"]))
+whole = dict.fromkeys(("N", "epochs", "core seconds"), "{:,.0f}")
+show(table.reset_index(names="width").style.hide().format(whole, precision=3))
 
 # %% tags=["hide-input"]
 # The narrowest model reads its words hundreds of times, and by then its learning rate is all but
