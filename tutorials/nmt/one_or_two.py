@@ -160,8 +160,8 @@ show(fair.style.format(formats, precision=3))
 
 # %% tags=["hide-input"]
 # **Equal epochs and equal compute.** The lowest validation loss that each has reached: median and
-# range over the seeds. The last row is the end of both: two stacks have stopped well before they
-# could spend what one stack does.
+# range over the seeds. The last row is the end of both. Two stacks have stopped by then, well before
+# they have spent what one stack does.
 
 
 def shown(found):
@@ -189,9 +189,9 @@ if full:
 show(pd.DataFrame.from_dict(rows, orient="index", columns=list(runs)).style)
 
 # %%
-# **While compute is short, two stacks lead.** They make twice as many passes for it, and the worst of
-# their seeds is ahead of the best of one stack's. After 10 epochs, which cost them half as much, one stack is ahead seed by seed,
-# after 20 and later for some seeds only.
+# **While compute is short, two stacks lead.** They make twice as many passes for it, and the worst
+# of their seeds is ahead of the best of one stack's. After 10 epochs, which cost them half as much,
+# one stack is ahead with every seed; after 20 and later it is so with some seeds only.
 #
 # **In the end we cannot tell.** Both come to know their training words by heart, and how low the
 # validation loss gets is partly luck. A seed gives both models the same words, so we take the ratio
