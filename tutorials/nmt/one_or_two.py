@@ -160,8 +160,8 @@ show(fair.style.format(formats, precision=3))
 
 # %% tags=["hide-input"]
 # **Equal epochs and equal compute.** The lowest validation loss that each has reached: median and
-# range over the seeds. The last row is the end of both. Two stacks have stopped by then, well before
-# they have spent what one stack does.
+# range over the seeds. The last row is the end of both. Two stacks have stopped by then, well
+# before they have spent what one stack does.
 
 
 def shown(found):
