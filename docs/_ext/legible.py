@@ -15,27 +15,22 @@ LENGTH = 160  # characters that search engines show of a description
 def name_toggles(toctree):
     """Name the switches that open a part in the list of pages."""
     link = r'(<a class="reference internal" href="[^"]*">)(.*?)(</a><details[^>]*>\s*<summary)>'
-    return re.sub(
-        link,
-        lambda found: (
-            f"{found[1]}{found[2]}{found[3]} "
-            f'aria-label="Pages of {html.escape(re.sub("<[^>]*>", "", found[2]))}">'
-        ),
-        str(toctree),
-    )
+
+    def named(found):
+        title = html.unescape(re.sub("<[^>]*>", "", found[2]))
+        return f'{found[1]}{found[2]}{found[3]} aria-label="Pages of {html.escape(title)}">'
+
+    return re.sub(link, named, str(toctree))
 
 
 def mend(body):
     """Make plain lists of signatures' parameters, and plain cells of empty headings of a table."""
-    body = re.sub(
-        r"<dl>\n((?:<dd>.*?</dd>\n)+)</dl>",
-        lambda found: (
-            '<ul class="signature">\n'
-            + found[1].replace("<dd>", "<li>").replace("</dd>", "</li>")
-            + "</ul>"
-        ),
-        body,
-    )
+
+    def plain(found):
+        lines = found[1].replace("<dd>", "<li>").replace("</dd>", "</li>")
+        return f'<ul class="signature">\n{lines}</ul>'
+
+    body = re.sub(r"<dl>\n((?:<dd>.*?</dd>\n)+)</dl>", plain, body)
     return re.sub(
         r'<th class="(blank|index_name|head)[^>]*>(&nbsp;|\s|<p></p>)*</th>', "<td></td>", body
     )

@@ -5,6 +5,7 @@ import http.server
 import os
 import shutil
 import threading
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,19 @@ def chromium():
         browser.close()
 
 
+OPEN = """() => {
+    for (const title of document.querySelectorAll(".toggle-hidden > .admonition-title")) title.click();
+    document.querySelectorAll("article details").forEach((fold) => (fold.open = true));
+}"""
+# Formulas are read as MathML; what is shown of them is hidden from readers of the screen.
+AXE = """async ([theme, options]) => {
+    document.documentElement.dataset.theme = theme;
+    const found = await axe.run({exclude: [[".katex-html"]]}, options);
+    return found.violations.flatMap((rule) => rule.nodes.map((node) =>
+        `${theme}: ${rule.id} (${rule.impact}): ${node.html.slice(0, 200)}`));
+}"""
+
+
 class Window:
     """A window of the browser, and everything that went wrong on the page it shows."""
 
@@ -78,6 +92,16 @@ class Window:
         self.page.set_viewport_size({"width": 1280, "height": 800})
         self.page.goto(f"{self.address}/{path}", wait_until="networkidle")
         return self.page
+
+    def barriers(self):
+        """What axe-core finds on the open page with its answers unfolded, light and dark."""
+        file = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js")
+        self.page.add_style_tag(content="* { transition: none !important }")
+        self.page.evaluate(OPEN)
+        self.page.evaluate(file.read_text(encoding="utf-8"))
+        in_dark = {"runOnly": ["color-contrast"]}  # all else is the same in both
+        themes = (["light", {}], ["dark", in_dark])
+        return [fault for theme in themes for fault in self.page.evaluate(AXE, theme)]
 
 
 @pytest.fixture(scope="session")

@@ -42,6 +42,30 @@ def test_page(window, path):
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+@pytest.mark.parametrize("path", BUILT)
+def test_everyone_can_read_it(window, path):
+    window.open(path)
+    assert window.barriers() == []
+
+
+def test_a_barrier_is_found(window):
+    page = window.open("index.html")
+    faint = "<p style='color: #888; background: #999'>Faint words</p>"
+    page.locator("article").evaluate(
+        "(article, text) => article.insertAdjacentHTML('beforeend', text)", faint
+    )
+    assert all("color-contrast" in fault for fault in window.barriers())
+    assert len(window.barriers()) == 2
+
+
+def test_a_page_prints_light(window):
+    page = window.open("index.html")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    for event, theme in (("beforeprint", "light"), ("afterprint", "dark")):
+        page.evaluate(f"dispatchEvent(new Event('{event}'))")
+        assert page.evaluate("document.documentElement.dataset.theme") == theme
+
+
 @pytest.mark.parametrize("kind", [".math", "img.only-light", "img.only-dark", ".solution"])
 def test_tutorials_have_what_is_looked_at_above(window, kind):
     assert any(window.open(path).locator(f"article {kind}").count() for path in TUTORIALS)
