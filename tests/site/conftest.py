@@ -56,7 +56,8 @@ def chromium():
 
 
 OPEN = """() => {
-    for (const title of document.querySelectorAll(".toggle-hidden > .admonition-title")) title.click();
+    const folded = document.querySelectorAll(".toggle-hidden > .admonition-title");
+    folded.forEach((title) => title.click());
     document.querySelectorAll("article details").forEach((fold) => (fold.open = true));
 }"""
 # Formulas are read as MathML; what is shown of them is hidden from readers of the screen.
