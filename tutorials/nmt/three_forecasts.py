@@ -134,7 +134,7 @@ in_short(
 # **The methods.** *Parabolas* are those of :doc:`isoflop`. The *envelope* takes, at each compute,
 # the size whose curve is lowest, seed by seed, and fits a line to their logarithms. The *fitted
 # law* is :math:`L = E + A/N^\alpha + G/D^\beta`, with the best split that
-# :doc:`/resources/compute` derives from it.
+# :doc:`/resources/size_and_data` derives from it.
 
 print("fitted law:", *(each.message for each in complaints))
 print("law minus run, by budget:", *(f"{each:+.2f}" for each in residual))
