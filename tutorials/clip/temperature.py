@@ -59,7 +59,7 @@ upper.set(ylabel="negatives that count, $e^H$")
 lower.set(xlabel="scale τ (log scale)", xscale="log", ylabel="loss (nats)", ylim=(-0.2, 8))
 for ax in (upper, lower):
     ax.axvline(100, color="grey", lw=1, ls=":", label="CLIP's limit")
-    ax.legend()
+lower.legend()
 
 # %%
 # **Which negatives count, and what the loss is.** Pairs are made up: 128 random features, and the
