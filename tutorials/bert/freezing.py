@@ -112,7 +112,7 @@ rows = {arm: [each.accuracy for each in of] for arm, of in of_arms.items()}
 rows["always positive"] = [each.majority for each in of_arms["frozen, handouts"]]
 mean = pd.DataFrame(rows).mean()
 recipe, steps = FineTuning(), len(runs["frozen, handouts"][0].progress.train_loss)
-drawn = frozen.config.initializer_range  # the size of the classifier's weights at the start
+drawn = frozen.config.initializer_range  # size of the classifier's weights
 ms = {name: 1e3 * median(map(sum, of_steps)) for name, of_steps in times.items()}
 assert steps == 14 * recipe.epochs and steps * recipe.learning_rate < drawn / 5
 assert ms["all weights"] > 1.5 * ms["frozen"]
@@ -126,7 +126,7 @@ in_short(
     falls from {all:.3f} to {frozen:.3f} (means over {seeds} seeds), although the first is no better
     than always answering *positive*. Each of the {steps} steps moves a weight by about
     {recipe.learning_rate:g}, the learning rate, or less, so the classifier stays near its random
-    start (weights of size {drawn:g}), and the frozen features cannot come to meet it.""",
+    start (weights of size {drawn:g}), and the features, being frozen, cannot adapt to it.""",
     sentences=len(batch.labels), seeds=len(rows["always positive"]), ms=ms, steps=steps,
     all=mean["full, handouts"], frozen=mean["frozen, handouts"], recipe=recipe, drawn=drawn,
 )  # fmt: skip
@@ -155,7 +155,7 @@ assert all(p.grad is not None for p in tuned.parameters())
 assert set(have) == {"classifier.weight", "classifier.bias"}
 assert torch.allclose(have["classifier.weight"], tuned.classifier.weight.grad, atol=1e-5)
 sizes = [sum(p.numel() for p in m.parameters() if p.requires_grad) for m in both.values()]
-print(f"gradients of {sizes[0]:,} numbers; frozen, of {sizes[1]:,}, and None for the rest")
+print(f"gradients of {sizes[0]:,} numbers; frozen, of {sizes[1]:,}, else None")
 
 # %%
 # **What does that save?** Every matrix product of the forward pass has two in the backward pass,
@@ -173,23 +173,23 @@ table = pd.DataFrame(
         "GFLOPs forward": operations(loss_of, model),
         "GFLOPs backward": operations(loss_of(model).backward),
         "ms a step": ms[name],
-        "backward": median(each[1] / sum(each) for each in times[name]),
-        "update": median(each[2] / sum(each) for each in times[name]),
+        "of it backward": median(each[1] / sum(each) for each in times[name]),
+        "of it update": median(each[2] / sum(each) for each in times[name]),
     }
     for name, model in both.items()
 ).set_axis([*both])
 flops = table["GFLOPs backward"] / table["GFLOPs forward"]
 assert 1.9 < flops["all weights"] <= 2.01 and flops["frozen"] < 1e-3
-assert table["backward"]["all weights"] > 0.25 > 0.15 > table["backward"]["frozen"]
-show(table.style.format(precision=2).format("{:.0%}", subset=["backward", "update"]))
+shares = table[["of it backward", "of it update"]]
+assert shares.iloc[0, 0] > 0.25 > 0.15 > shares.iloc[1, 0]
+show(table.style.format(precision=2).format("{:.0%}", subset=[*shares]))
 
 # %%
-# **The same thing, every epoch.** For each sentence a frozen encoder gives the same vector in
-# every epoch, out of training mode, where there is no dropout. So compute these vectors once.
-# What is left is a linear model.
+# **The same thing, every epoch.** Out of training mode, that is without dropout, a frozen encoder
+# gives a sentence the same vector in every epoch. Compute it once: what is left is a linear model.
 
 print(f"kept and computed again differ by {off:.0e}")
-print(f"an epoch: {again_epoch:.2f} s again; {kept_epoch:.4f} s kept, and {once:.2f} s once")
+print(f"an epoch: {again_epoch:.2f} s; kept, {kept_epoch:.4f} s and {once:.2f} s once")
 assert again_epoch / kept_epoch >= 20
 
 # %%
@@ -202,9 +202,9 @@ print(f"zeros found when frozen: {zero[1]} of {zero.sum()}")
 show(pd.DataFrame(rows).T.style.format("{:.3f}"))
 
 # %%
-# Freezing lowers the mean by more than ten points. If it finds some *zeros*, that is no merit.
-# Training all weights is no better than always saying *positive*, with any seed. So this is about
-# the recipe: :doc:`fair_recipe` has a fair one.
+# Freezing lowers the mean by more than ten points. That it finds some *zeros* is no merit:
+# :doc:`fair_recipe` shows how often it answers so. Training all weights is no better than always
+# saying *positive*, with any seed. So this is about the recipe; that page has a fair one.
 #
 # .. solution-end::
 #
@@ -213,7 +213,7 @@ show(pd.DataFrame(rows).T.style.format("{:.3f}"))
 #
 #    *From the handouts:* what freezing costs by a fair recipe is on :doc:`a page of its own
 #    <fair_recipe>`. *From the paper:* it too gives kept vectors, of several layers, to a classifier
-#    :cite:p:`devlin2019`. *From common practice:* one may train a few weights inside the encoder.
+#    :cite:p:`devlin2019`. *From common practice:* one often trains a few weights of the encoder.
 #
 # Summary
 # -------
@@ -235,7 +235,7 @@ show(pd.DataFrame(rows).T.style.format("{:.3f}"))
 #    :label: freezing-pays-answer
 #    :class: dropdown
 #
-# In fewer than four: it *is* an epoch's forward passes.
+# Soon, after fewer than four: it costs about what an epoch's forward passes cost.
 
 pays = once / (again_epoch - kept_epoch)
 print(f"after {pays:.1f} epochs")
@@ -258,7 +258,7 @@ assert pays < 4
 # What remains is one less these shares. Prediction and measurement are within a factor of 2.5: a
 # frozen forward pass need not cost the same, since it saves nothing for a backward pass.
 
-remains = 1 - table.loc["all weights", ["backward", "update"]].sum()
+remains = 1 - shares.loc["all weights"].sum()
 measured = ms["all weights"] / ms["frozen"]
 print(f"predicted {1 / remains:.1f}, measured {measured:.1f}")
 assert 0.4 < measured * remains < 2.5
@@ -279,7 +279,7 @@ assert 0.4 < measured * remains < 2.5
 #    :label: freezing-dropout-answer
 #    :class: dropdown
 #
-# :term:`Dropout <dropout>` is noise on the inputs of a linear model. One can keep several draws.
+# To the linear model :term:`dropout` is noise on its inputs. One can keep several draws, in turn.
 
 with torch.random.fork_rng(), torch.no_grad():
     torch.manual_seed(0)

@@ -80,9 +80,10 @@ ax.set(xlabel="numbers", xticks=[3, 4, 5], ylabel="accuracy", ylim=(0.6, 1))
 ax.legend(ncols=3, loc="upper center")
 
 # %% tags=["hide-input"]
-# **Models trained on two numbers** answer "three minus two minus two" and 899 others. Points are
-# means over five seeds, bars 95 % intervals. The grey signs are floors: the most frequent label,
-# and a rule that reads no number.
+# **Models trained on two numbers** answer "three minus two minus two" and 899 others: one was
+# fine-tuned as a whole, one is a linear layer on a frozen encoder, one began at random weights, and
+# one knows only which words occur. Points are means over five seeds, bars 95 % intervals. The grey
+# signs are floors: the most frequent label, and a rule that reads no number.
 #
 # The question
 # ------------
@@ -174,9 +175,10 @@ if ours:
     assert (answers["frozen"][:, 0] == 0).all() and (answers["full"][:, 0] != 0).all()
 
 # %%
-# At four numbers their mean is within a twentieth of the rule. It is easily learned: the bag of
-# words, right on no swapped pair, is as good on three and on five. A single sentence is a poor
-# witness: here the frozen encoder is right with every seed, and the fine-tuned one with none.
+# At three and five numbers all three models are below the rule, at four their means are within a
+# twentieth of it. The rule is easily learned: the bag of words, right on no swapped pair, is as
+# good on three and on five. And a single sentence proves little: on the one printed the frozen
+# encoder is right with every seed, the fine-tuned one with none.
 #
 # .. solution-end::
 #
@@ -198,11 +200,11 @@ if ours:
 # Exercises
 # ---------
 #
-# .. exercise-start:: Blind to order
+# .. exercise-start:: The rule on two numbers
 #    :label: longer-blind
 #
-# *Easy.* What is the largest share of the 800 sentences of two numbers that a model can get right
-# if its answer depends only on which words occur, and how often?
+# *Easy.* What does the rule that counts signs answer on the 800 sentences of two numbers, and how
+# often is it right? Does training on them reward it?
 #
 # .. exercise-end::
 #
@@ -210,13 +212,12 @@ if ours:
 #    :label: longer-blind-answer
 #    :class: dropdown
 #
-# It answers sentences of the same words alike, at best with the label that most of them have. So it
-# loses one sentence of each pair of unequal numbers, and nothing else.
+# Of two numbers never more are taken away than added, so it always says "positive" and is the
+# majority baseline. Training rewards it no more than that: it is worth more on longer sentences.
 
-words = data["sentence"].map(lambda sentence: " ".join(sorted(sentence.split())))
-best = data.groupby(words)["label"].agg(lambda same: same.value_counts().max()).sum()
-assert best == 800 - 20 * 19 // 2
-print(f"{best} of 800; always positive: {(data['label'] == 2).sum()}")
+by_rule = np.where(minus > 2 - minus, 0, 2)  # one is taken away, or none
+assert (by_rule == 2).all()
+print(f"{(by_rule == data['label']).sum()} of {len(data)} right")
 
 # %%
 # .. solution-end::

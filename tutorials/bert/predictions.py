@@ -99,19 +99,19 @@ if ours:
         assert min(accuracy(name, label >= 0) - accuracy("always positive", label >= 0)) > 0.1
     assert all(accuracy(name, label == 1).mean() < 0.2 for name in names)
 in_short(
-    """On “{one[sentence]}” {one[full]:.0%} of the runs are wrong when all weights were fine-tuned,
-    and {one[frozen]:.0%} when the encoder was frozen. All three models are wrong in every run on
-    {number} sentences, such as “{example}”, and more than two thirds of these should be *zero*. In
-    both kinds the two numbers are close: the pretrained models tell numbers apart better the
-    further apart these are, and no model finds one in five of the zeros, the rarest label.""",
+    """On “{one[sentence]}” {one[full]:.0%} of {one[runs]} runs not trained on it are wrong with all
+    weights fine-tuned, {one[frozen]:.0%} with a frozen encoder. All three models are wrong in every
+    run on {number} sentences, such as “{example}”, and more than two thirds of these should be
+    *zero*. In both kinds the two numbers are close: the pretrained models tell numbers apart better
+    the further apart these are, and no model finds one in five of the zeros, the rarest label.""",
     one=one, number=len(never), example=["none", *never["sentence"]][-1],
 )  # fmt: skip
 
 # %%
 # **All 800, not a few.** A sentence counts for a seed if that seed was not trained on it. Means
-# over the seeds with 95 % intervals; a label is "found" where it is true and answered. "Plus" is
-# all but free, since 399 of its 400 sentences are positive. With the handouts' recipe these weights
-# only ever say "positive".
+# over the seeds with 95 % intervals; a label is "found" where it is true and answered. "Plus" asks
+# for next to nothing, since 399 of its 400 sentences are positive. With the handouts' recipe these
+# weights only ever say "positive".
 
 groups = {"all": label >= 0, "plus": ~minus, "minus": minus}
 groups |= {f"{name} found": label == i for i, name in enumerate(LABELS)}
@@ -154,7 +154,7 @@ for i, (name, style) in enumerate(zip(models, ("o-", "s--", "^-."), strict=True)
     ax.errorbar(x, *interval(by_distance(name)), fmt=style, capsize=2, label=name)
 floor = by_distance("always positive").mean(axis=0)
 ax.plot(range(len(edges)), floor, ":", color="gray", label="always positive")
-ax.set(xlabel="distance |a − b|", ylabel="accuracy, new ones", ylim=(-0.03, 1.03))
+ax.set(xlabel="distance |a − b|", ylabel="accuracy, new sentences", ylim=(-0.03, 1.03))
 ax.set_xticks(range(len(edges)), ["0", "1", "2", "3", "4–5", "6–9", "10–19"])
 ax.legend(loc="lower right")
 if ours:
@@ -176,8 +176,8 @@ if ours:
 #    P(g \gt 0) = \Phi\Bigl(\frac{\beta\,(a - b) + \gamma}{\sigma}\Bigr) .
 #
 # Two neighbours are :math:`\beta / \sigma` scatters apart: for both pretrained models less than
-# one, so neighbours are mixed up. Full fine-tuning gives the sharper line. "Zero" is a sliver of
-# it, narrower than the scatter, and few training sentences show it.
+# one, so neighbours are mixed up. Full fine-tuning gives the sharper line. The place of "zero" on
+# it is one step wide, less than the scatter, and few training sentences show it.
 
 
 def number_line(name, seed):  # beta, gamma, sigma, from new sentences near zero

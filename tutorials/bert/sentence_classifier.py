@@ -95,9 +95,9 @@ class BertForSentenceClassification(BertModel):
 
 
 # %%
-# With the same weights it gives the logits and the loss of transformers' own
-# ``BertForSequenceClassification``, which has the encoder's under the name ``bert``, and of
-# :class:`a3.bert.classifier.BertForSentenceClassification`. It loads a file of either.
+# With the same weights it gives the same logits and loss as transformers' own
+# ``BertForSequenceClassification``, where names of the encoder's weights begin with ``bert.``, and
+# as our :class:`a3.bert.classifier.BertForSentenceClassification`. It loads a file of either.
 
 weights, labels = model.state_dict(), sentences.labels[::8]
 theirs = BertForSequenceClassification(model.config).eval()
@@ -116,15 +116,16 @@ for other in (theirs, model):
 
 # %%
 # **What goes in.** The tokenizer turns words into numbers and puts ``[CLS]`` in front and ``[SEP]``
-# behind. Shorter sentences are filled with ``[PAD]``, and a mask says which tokens are real.
+# behind. Shorter sentences would be filled with ``[PAD]``; a mask says which tokens are real.
 
 print(" ".join(tokens), z.tolist())
 print({name: tuple(x.shape) for name, x in sentences.inputs.items()})
 
 # %%
 # **What BERT does with it** :cite:p:`devlin2019`. Let :math:`E`, :math:`P` and :math:`S` be its
-# tables of words, positions and segments, and LN layer normalization :cite:p:`ba2016`. For the
-# tokens :math:`z_1, \dots, z_T` of a sentence and the layers :math:`l = 1, \dots, L`,
+# tables of words, positions and segments (the first sentence of a pair is segment 0, and we have no
+# second), LN layer normalization :cite:p:`ba2016` and GELU a smoothed ReLU. For the tokens
+# :math:`z_1, \dots, z_T` and the layers :math:`l = 1, \dots, L`, all vectors of width :math:`H`,
 #
 # .. math::
 #    :label: bert-encoder
@@ -148,7 +149,8 @@ def bert(weights, z, layers, heads):  # z: tokens (B, T), none of them padding
         scale, shift = (weights[f"{name}.LayerNorm.{n}"] for n in ("weight", "bias"))
         return F.layer_norm(x, scale.shape, scale, shift, eps=1e-12)
 
-    E, P, S = (weights[f"embeddings.{n}_embeddings.weight"] for n in TABLES)
+    tables = "word", "position", "token_type"
+    E, P, S = (weights[f"embeddings.{n}_embeddings.weight"] for n in tables)
     x = norm(E[z] + P[: z.shape[1]] + S[0], "embeddings")  # (B, T, H)
     for i in (f"encoder.layer.{depth}" for depth in range(layers)):
         Q, K, V = (
@@ -163,7 +165,6 @@ def bert(weights, z, layers, heads):  # z: tokens (B, T), none of them padding
     return x
 
 
-TABLES = ("word", "position", "token_type")
 batch = {name: x[[490, 604, 788]] for name, x in sentences.inputs.items()}
 sizes = model.config.num_hidden_layers, model.config.num_attention_heads
 h = bert(weights, batch["input_ids"], *sizes)
@@ -174,8 +175,8 @@ print(f"hidden states {tuple(h.shape)}, at most {off:.0e} from BertModel's")
 
 # %%
 # **What comes out.** ``[CLS]`` may attend to all words in every layer, so its last vector can
-# hold whatever training asks of it. BERT passes it through one more layer, the *pooler*. The
-# classifier is linear in this :term:`pooled token`:
+# depend on the whole sentence; training decides how. BERT passes it through one more layer, the
+# *pooler*. The classifier is linear in this :term:`pooled token`:
 #
 # .. math::
 #    :label: sentence-logits
@@ -200,8 +201,8 @@ print(f"logits of the equation, at most {off:.0e} from the model's")
 #    classifier; their notebook, like transformers, takes the pooled one. Our
 #    :class:`~a3.bert.classifier.BertForSentenceClassification` has :term:`dropout` before the
 #    classifier, for training, and gives loss and logits by name. *From the paper:* its pooler was
-#    trained by telling whether two sentences follow each other. MiniLM's was left behind when it
-#    was tuned on means of tokens :cite:p:`reimers2019`; :doc:`fair_recipe` shows what follows.
+#    trained by telling whether two sentences follow each other. MiniLM's took no part when MiniLM
+#    was tuned, by the mean of all tokens :cite:p:`reimers2019`; :doc:`fair_recipe` compares both.
 #
 # Summary
 # -------
@@ -276,7 +277,7 @@ print(f"apart by {apart:.0e} with positions, {together:.0e} without")
 #
 # Add one vector :math:`u` to every row of :math:`W` and one number to every entry of :math:`b`:
 # all logits of a sentence rise by the same, and the softmax stays. So :math:`2(H + 1)` numbers
-# would do. The gradient knows: over the labels it sums to zero.
+# would do. Training never moves along such a change: over the labels the gradient sums to zero.
 
 before = model(**batch).logits.softmax(dim=1)
 model(**batch, labels=torch.tensor([0, 2, 2])).loss.backward()

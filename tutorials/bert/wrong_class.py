@@ -2,8 +2,8 @@ r"""
 Pretrained weights in the wrong class
 =====================================
 
-After this page you can tell when pretrained weights did not load, and what a model is that was
-built from them all the same.
+After this page you can tell when pretrained weights did not load, and say what a model computes
+that was built from them all the same.
 """
 
 import tempfile
@@ -62,7 +62,7 @@ figure, ax = figures.subplots(
 )
 for (kind, of_weights), marker in zip(distance.items(), "ox", strict=True):
     ax.plot(of_weights, marker, ms=5, label=f"{kind.__name__}.from_pretrained")
-ax.set(xlabel="weight, by name", ylabel="distance / size")
+ax.set(xlabel="weight, in the order of names", ylabel="distance from file / size")
 ax.set_ylim(-0.1, 1.6)
 ax.legend(loc="upper right", ncols=2)
 far = dict(zip(encoder, distance[BertModel], strict=True))
@@ -70,10 +70,10 @@ assert max(distance[RobertaModel]) == 0 and min(far.values()) > 0.05
 assert {n for n, d in far.items() if d < 0.9} == {n for n in far if "LayerNorm.weight" in n}
 
 # %% tags=["hide-input"]
-# **One file of weights, two classes.** For each weight the figure shows how far what the model
-# holds is from what the file holds, over the size of the latter. Into the class that fits, every
-# weight arrives. Into the other none does, and nothing stops: the model answers all the same. The
-# few that look close are scales of layer norms, which begin at one anyway.
+# **One file of weights, two classes.** For each weight, that is each matrix or vector, the figure
+# shows how far the model's is from the file's, over the size (norm) of the file's. Into the class
+# that fits, every weight arrives. Into the other none does, and nothing stops: the model answers
+# all the same. The few that look close are scales of layer norms, which begin at one anyway.
 #
 # The question
 # ------------
@@ -97,12 +97,12 @@ assert {n for n, d in far.items() if d < 0.9} == {n for n in far if "LayerNorm.w
 #    :label: wrong-class-what-answer
 #    :class: dropdown
 
-new = {kind: len(report["missing_keys"]) for kind, (_, report) in models.items()}
 in_short(
-    """None of its weights arrives: `BertModel` looks for other names than those in the file, and
-    draws every one anew ({bert} in the small model of this page). What it computes then depends on
-    the seed and not on the file, so its accuracy says nothing of what BERTweet has read.""",
-    bert=new[BertModel],
+    """None of its weights arrives: `BertModel` looks for other names than those in the file,
+    and draws every one anew ({bert} in the small model of this page). What it computes then
+    depends on the seed and not on the file, so its accuracy says nothing of what BERTweet has
+    read.""",
+    bert=len(models[BertModel][1]["missing_keys"]),
 )
 
 # %%
@@ -113,10 +113,11 @@ in_short(
 
 for kind, (loaded, report) in models.items():
     new = len(report["missing_keys"])
-    print(f"{kind.__name__:13}{new:3} of {len(loaded.state_dict())} weights are drawn anew")
+    print(f"{kind.__name__:13}{new:3} of {len(loaded.state_dict())} are drawn anew")
 _, report = models[BertModel]
-assert set(report["missing_keys"]) == set(models[BertModel][0].state_dict())  # every one
-assert all(n.startswith("pooler") for n in models[RobertaModel][1]["missing_keys"])
+assert set(report["missing_keys"]) == set(models[BertModel][0].state_dict())
+missing = models[RobertaModel][1]["missing_keys"]
+assert all(name.startswith("pooler") for name in missing)
 
 # %%
 # **Whose outputs are these?** If none of the file has arrived, the file cannot matter. So we
@@ -133,10 +134,11 @@ def outputs(kind, folder, seed):
 
 with tempfile.TemporaryDirectory() as other:
     save(Path(other), seed=2)
-    assert torch.equal(outputs(BertModel, folder, 0), outputs(BertModel, other, 0))
-    assert not torch.allclose(outputs(BertModel, folder, 0), outputs(BertModel, folder, 1))
-    assert not torch.allclose(outputs(RobertaModel, folder, 0), outputs(RobertaModel, other, 0))
-    assert torch.equal(outputs(RobertaModel, folder, 0), outputs(RobertaModel, folder, 1))
+    runs = ((folder, 0), (other, 0), (folder, 1))
+    file, other_file, other_seed = (outputs(BertModel, *run) for run in runs)
+    assert torch.equal(file, other_file) and not torch.allclose(file, other_seed)
+    file, other_file, other_seed = (outputs(RobertaModel, *run) for run in runs)
+    assert torch.equal(file, other_seed) and not torch.allclose(file, other_file)
 print("BertModel: the seed decides. RobertaModel: the file decides.")
 
 # %%
@@ -178,7 +180,7 @@ majority = positive / 192
 print(f"always positive: {positive:.1f} of 192 = {majority:.3f}")
 bertweet = elsewhere("a student's published run")["value"]["BERTweet"]
 ends = [192 * (bertweet + rounding) for rounding in (-0.005, 0.005)]
-print(f"published: {bertweet:.2f}, which is from {ends[0]:.1f} to {ends[1]:.1f} of 192 right")
+print(f"published: {bertweet:.2f}, from {ends[0]:.1f} to {ends[1]:.1f} of 192 right")
 assert 0 < bertweet * 192 - positive < 4
 
 # %%
@@ -272,9 +274,9 @@ print(message.replace(half, "the folder"))
 #    :label: wrong-class-positions-answer
 #    :class: dropdown
 #
-# They are not. RoBERTa keeps the first two rows of its table of positions for padding, and counts
+# They are not. RoBERTa leaves the first two rows of its table of positions to padding, and counts
 # positions from 2. Nothing warns, since every name and shape fits. With positions shifted by two
-# the outputs agree. A model is weights *and* the code that reads them.
+# the outputs agree. A model is its weights *and* the code that uses them.
 
 roberta, wrong = models[RobertaModel][0], models[BertModel][0]
 wrong.load_state_dict(roberta.state_dict())  # every name fits

@@ -144,9 +144,9 @@ for information in (2, 4, 8):
 # %%
 # A batch of :math:`n` can ask for no more than :math:`\ln n` nats: while that is below :math:`I`,
 # the task is too easy to teach the rest, and larger batches help. Beyond it they add little. The
-# printed lines compare with CLIP's own score, :math:`\tau \cos`, which comes close because long
-# Gaussian vectors are nearly of one length. The bound is for fresh pairs: a model that knows its
-# training pairs by heart goes below it.
+# printed lines compare with CLIP's own score, :math:`\tau \cos`, which comes close because
+# Gaussian vectors of many entries are nearly of one length. The bound is for fresh pairs: on its
+# training pairs the loss of a model that knows them by heart is lower than it allows.
 #
 # .. solution-end::
 #
@@ -181,8 +181,8 @@ for information in (2, 4, 8):
 #    :label: batch-bits-answer
 #    :class: dropdown
 #
-# A nat is :math:`1 / \ln 2` bits, so the limit is :math:`\log_2 n`. It doubles in cost for every
-# bit, and the table of similarities quadruples.
+# A nat is :math:`1 / \ln 2` bits, so the limit is :math:`\log_2 n`. Each further bit doubles the
+# batch, and makes the table of similarities four times as large.
 
 for n in (SmallClip().batch_size, 32_768, 2**20):
     bits = np.log(n) / np.log(2)

@@ -32,16 +32,16 @@ s = cosine_similarity(*made_up_pairs(10, 8, 0.6, seed=3))
 figure, axes = figures.subplots(
     1, 3, figsize=(7, 2.6), sharey=True,
     alt="""Three 10 by 10 squares. Similarities: the diagonal is bright, a few others too. Pull and
-    push at scale 5: the diagonal is pulled, all others pushed a little. At scale 50: nearly all is
+    push at scale 5: the diagonal is pulled, many others pushed a little. At scale 50: nearly all is
     white but a few combinations.""",
 )  # fmt: skip
 shown = axes[0].imshow(s, cmap="cividis", vmin=-1, vmax=1)
 figure.colorbar(shown, ax=axes[0], shrink=0.8)
 for ax, scale in zip(axes[1:], (5, 50), strict=True):
-    push = -10 * gradient(s, scale) / scale
-    shown = ax.imshow(push, cmap="RdBu", vmin=-0.6, vmax=0.6)
-figure.colorbar(shown, ax=axes[1:], shrink=0.8)
-titles = ("cosine similarity", "push, τ = 5", "push, τ = 50")
+    pull = -len(s) * gradient(s, scale) / scale
+    shown = ax.imshow(pull, cmap="RdBu", vmin=-0.6, vmax=0.6)
+figure.colorbar(shown, ax=axes[1:], shrink=0.8, label="push   ←  0  →   pull")
+titles = ("cosine similarity", "at τ = 5", "at τ = 50")
 for ax, title in zip(axes, titles, strict=True):
     ax.set(title=title, xlabel="caption $j$", xticks=[], yticks=[])
     ax.grid(False)
@@ -49,9 +49,9 @@ axes[0].set_ylabel("image $i$")
 
 # %%
 # **Ten images and captions,** made up, one a row and one a column. Left: how similar their features
-# are. Then minus the gradient by each similarity, over the scale :math:`\tau` that multiplies them
-# (:doc:`zero_shot` has a drawing). Pairs are pulled together (blue, on the diagonal), the rest is
-# pushed apart (red): at a low scale nearly alike, at a high one only what comes too close.
+# are. Then minus the loss's gradient by each similarity, times :math:`n / \tau`, with the scale
+# :math:`\tau` that multiplies them (:doc:`zero_shot` has a drawing). Pairs are pulled together
+# (blue), the rest pushed apart (red): at a low scale many, at a high one what comes too close.
 #
 # The question
 # ------------
@@ -150,7 +150,7 @@ for name, ours in (("equation", loss_of), ("a3.clip.contrastive", contrastive_lo
 #
 # The projection removes the component along the feature:
 # :math:`x_i^\top\, \partial L / \partial x_i = 0`. And a feature of twice the length has half the
-# gradient. Exchange the letters for :math:`y_j`.
+# gradient. For :math:`y_j` exchange the letters, and rows and columns.
 
 X, tau = X.requires_grad_(), tau.requires_grad_()
 by_autograd = torch.autograd.grad(contrastive_loss(X, Y, tau), (X, tau))
@@ -223,7 +223,7 @@ for step in range(100):
 # %%
 # .. solution-end::
 #
-# .. exercise-start:: One pair
+# .. exercise-start:: Two pairs
 #    :label: contrastive-one-pair
 #
 # *Medium.* For a batch of two pairs write the loss as a function of one number. When does a model
@@ -251,7 +251,7 @@ which = torch.arange(2)
 by_picks = (F.cross_entropy(14.0 * S, which) + F.cross_entropy(14.0 * S.T, which)) / 2
 assert torch.allclose(by_margins, by_picks)
 costs = ", ".join(f"{cost:.2f}" for cost in F.softplus(-14.0 * margins).tolist())
-print(f"the picks cost {costs} nats, the loss is {by_picks:.2f}, ln 2 {np.log(2):.2f}")
+print(f"picks cost {costs} nats, the loss is {by_picks:.2f}, ln 2 {np.log(2):.2f}")
 assert (margins < 0).tolist() == [False, True, False, False]
 assert by_picks < 0.7 * np.log(2)
 

@@ -110,27 +110,28 @@ in_short(
 #
 #    L \ge \frac1n \sum_{i=1}^n \ln c_i ,
 #
-# and the same with equal images in place of equal captions. It is reached where features tell
-# captions apart and nothing more.
+# and the same with equal images in place of equal captions. It is approached at a high scale where
+# features tell captions apart and nothing more.
 #
-# **The emoji.** *Of a kind* is another matter: the share of pairs with a variant of the same thing
-# in the batch, as :func:`a3.clip.emoji_split.kinds` finds them.
+# **The emoji.** Floors in nats, under an artist's name that of drawings equal in every pixel. *Of a
+# kind* is none: it is the share of pairs with a variant of the same thing in the batch, as
+# :func:`a3.clip.emoji_split.kinds` finds them.
 
 print(f"groups, all emoji: floor {floor(groups):.4f} nats, reached {reached:.4f}")
 show(table.style.hide().format(precision=3))
 
 # %% tags=["hide-input"]
-# Captions as drawn cost next to nothing, and so do drawings that are equal in every pixel. With
-# group names alone, :math:`\ln n - L` cannot exceed the entropy of the groups, however large the
-# batch. A floor by itself does no harm. What can is the last column: a caption that reads
-# differently and yet nearly fits. Off the diagonal every derivative :eq:`contrastive-gradient` is
-# positive, so the loss pushes such a caption away, and there is no floor to stop it.
+# Captions as drawn cost next to nothing, and so do equal drawings. With group names alone,
+# :math:`\ln n - L` cannot exceed the entropy of the groups, however large the batch. A floor by
+# itself does no harm. What can is the last column: a caption that reads differently and yet nearly
+# fits. Off the diagonal every derivative :eq:`contrastive-gradient` is positive, so the loss pushes
+# such a caption away, and there is no floor to stop it.
 #
 # **To see it,** leave out the towers and let features go where the loss sends them. Twelve pairs
 # are of four kinds, and a caption of a kind fits all its images: at first each image is as near to
-# its sisters' captions as to its own, and far from all others. CLIP's loss takes that apart, until
-# captions that fit are nearly as far away as those that do not. By the loss that counts all of a
-# kind, :func:`a3.clip.contrastive.supervised_contrastive_loss` :cite:p:`khosla2020`, they stay.
+# all captions of its kind as to its own, and far from all others. CLIP's loss takes that apart,
+# until captions that fit are nearly as far away as others. By the loss that counts all of a kind,
+# :func:`a3.clip.contrastive.supervised_contrastive_loss` :cite:p:`khosla2020`, they stay.
 
 of_kind = torch.arange(12) // 3
 same_kind = of_kind[:, None] == of_kind
@@ -173,7 +174,7 @@ for ax, (name, s) in zip(axes, ends.items(), strict=True):
     means[name] = torch.stack([own, near, far]).tolist()
     print(f"{name}: own {own:.2f}, of its kind {near:.2f}, of others {far:.2f}")
 axes[0].set_ylabel("image")
-figure.colorbar(shown, ax=axes[-1], shrink=0.8)
+figure.colorbar(shown, ax=axes[-1], shrink=0.8, label="cosine similarity")
 first, clip, every = means.values()
 assert min(*first[:2], *every[:2]) > 0.9 and max(first[2], every[2]) < 0.2
 assert clip[0] > 0.8 and abs(clip[1] - clip[2]) < 0.2 * (first[1] - first[2])

@@ -198,7 +198,7 @@ with chdir(scratch.name), redirect_stderr(sys.stdout):
 # .. admonition:: Where this differs
 #    :class: differs
 #
-#    *From the handouts:* theirs is one photograph among 500 of coral reefs; ours are drawings.
+#    *From the handouts:* theirs is a photograph among 500 of coral reefs; ours are fewer drawings.
 #    *From the paper:* its prompts are for classes, not for one image :cite:p:`radford2021`. *From
 #    common practice:* captions are fixed beforehand, as in :doc:`hunt_odds`.
 #
@@ -223,7 +223,7 @@ with chdir(scratch.name), redirect_stderr(sys.stdout):
 #    :label: hunt-unknown-answer
 #    :class: dropdown
 #
-# To the first it is identical. To the second it is not: little words have features, too.
+# To the first it is identical. To the second it is not: *on a* has word vectors, too, and counts.
 
 with warnings.catch_warnings(action="ignore"):
     long, cut, short = clip.encode_text(["a red bird on a branch", "a red bird on a", "a red bird"])
@@ -272,7 +272,7 @@ for part in (word for words in GRAMMAR.values() if "" in words for word in words
 #    :label: hunt-climb-answer
 #    :class: dropdown
 #
-# Climbing is never better, and can stop too early. It tries far fewer captions.
+# Climbing is never better: two slots may have to change at once. It tries far fewer captions.
 
 template = {slot: GRAMMAR[slot] for slot in ("size", "colour", "kind")}
 captions = [" ".join(filter(None, words)) for words in product(*template.values())]
@@ -287,7 +287,7 @@ for target in targets.tolist():
     tried += len(hunt.log)
 assert (np.array(best) <= climbed).all()
 for number, order in ((len(captions), best), (tried / len(targets), climbed)):
-    print(f"{number:.0f} captions: median rank {np.median(order):.0f}, {order.count(1)} found")
+    print(f"{number:.0f} captions: median {np.median(order):.0f}, {order.count(1)} found")
 
 # %%
 # .. solution-end::

@@ -116,10 +116,10 @@ in_short(
     """By its name {name:.0%} of the targets are first, by all that Unicode says {said:.0%}, and in
     a search {search:.0%}. One guess finds {one:.1%}, as many guesses as the search makes find
     {many:.0%}: the name finds more than three times what a guess does. The search finds
-    {gain:.0f} points ({low:.0f} to {high:.0f}) more than guessing as often; if that interval has
-    zero in it, we cannot tell whether it is better.""",
+    {gain:.0f} points ({low:.0f} to {high:.0f}) more than guessing as often, so {verdict}.""",
     name=by_name.value, said=by_text.value, search=by_search.value, one=by_name.chance,
     many=by_search.chance, gain=gain, low=gain - reach, high=gain + reach,
+    verdict="it is better" if gain > reach else "we cannot tell whether it is better",
 )  # fmt: skip
 
 # %%
@@ -153,8 +153,9 @@ for what, (gain, reach) in (("guessing", by_guess), ("any other image", less(oth
     print(f"less {what}: {gain:+.1f} points ({gain - reach:+.1f} to {gain + reach:+.1f})")
 
 # %% tags=["hide-input"]
-# Where an interval has zero in it, we cannot tell what a search adds to guessing, or if it aims.
-# Success after many captions says little of the model. The caption fixed beforehand does.
+# The first says what a search adds to guessing, the second whether it aims: whether its captions
+# pick their target oftener than any other image. Where an interval has zero in it, we cannot tell.
+# A target found after many captions says little of the model, one found by a fixed caption more.
 #
 # .. solution-end::
 #
@@ -192,8 +193,8 @@ axes[0].set(ylabel="rank of the target (log scale)")
 figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2)
 
 # %%
-# The correlations are over the targets seen in one hand, each by its mean rank over the seeds. A
-# guess has support where its p-value is below 0.025, since there are two; else we cannot tell.
+# The correlations are over the targets seen in one hand, each by its mean rank over the seeds. Two
+# guesses share the usual 0.05: one has support if its p-value is below 0.025, else we cannot tell.
 #
 # .. admonition:: Where this differs
 #    :class: differs
@@ -245,7 +246,7 @@ for size in (n, 500):
 #    :label: hunt-twin-answer
 #    :class: dropdown
 #
-# The one that the model has learnt with that name, nearly always.
+# The one learned with that name, nearly always. With the twins there, names would hardly find any.
 
 ahead = []
 for (clip, gallery), twin in zip(each, twins, strict=True):
@@ -253,7 +254,7 @@ for (clip, gallery), twin in zip(each, twins, strict=True):
     ahead.append((lead.sum(dim=1) > 0)[known])
 prefers = share(torch.stack(ahead), 0.5)
 assert not full or prefers.low > 0.5
-print(f"the twin is ahead in {prefers.value:.0%} ({prefers.low:.0%} to {prefers.high:.0%})")
+print(f"twin ahead in {prefers.value:.0%} ({prefers.low:.0%} to {prefers.high:.0%})")
 
 # %%
 # .. solution-end::

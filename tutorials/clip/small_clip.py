@@ -28,29 +28,30 @@ recipe = SmallClip()
 runs = EXPERIMENTS["small CLIP"].results()[:2]
 model = as_clip(recipe, runs[0]).model
 
-figure, (left, right) = figures.subplots(
-    1, 2, figsize=(7, 2.7),
-    alt="""Left: loss against step, falling from the line of features that tell nothing to not far
-    above the least possible. Right: the logit scale against step. Both seeds lie together.""",
+figure, (upper, lower) = figures.subplots(
+    2, 1, figsize=(6, 4.6), sharex=True,
+    alt="""Above: loss against step, falling from the line of features that tell nothing to not far
+    above the least possible. Below: the logit scale, which falls. Both seeds lie together.""",
 )  # fmt: skip
 steps = np.arange(1, len(runs[0]["loss"]) + 1)
 mean_of = max(1, len(steps) // 40)  # steps a point
 at = steps[: len(steps) // mean_of * mean_of].reshape(-1, mean_of).mean(axis=1)
 losses = [np.reshape(run["loss"][: len(at) * mean_of], (-1, mean_of)).mean(1) for run in runs]
-figures.band(left, at, losses, "two seeds")
+figures.band(upper, at, losses, "two seeds")
 nothing, least = np.log(4 * recipe.batch_size - 1), np.log(3)
-for line in (nothing, least):
-    left.axhline(line, color="grey", lw=1, ls="--" if line == least else "-")
-left.set(xlabel="step", ylabel="loss (nats)", ylim=(0, None))
-figures.band(right, steps, [run["scale"] for run in runs], "two seeds")
-right.set(xlabel="step", ylabel="logit scale τ")
+for line, ls, name in ((nothing, "-", "features that tell nothing"), (least, "--", "the least")):
+    upper.axhline(line, color="grey", lw=1, ls=ls, label=name)
+upper.set(ylabel="loss (nats)", ylim=(0, None))
+upper.legend(loc="center right", bbox_to_anchor=(1, 0.55))
+figures.band(lower, steps, [run["scale"] for run in runs], "two seeds")
+lower.set(xlabel="step", ylabel="logit scale τ")
+assert not full or all(run["scale"][-1] < run["scale"][0] for run in runs)
 print("seconds of each seed:", *(round(run["seconds"]) for run in runs))
 assert not full or max(loss[-1] for loss in losses) < (nothing + least) / 2
 
 # %%
-# **Two small CLIPs learning,** seeds apart: the loss falls from above that of features that tell
-# nothing (the grey line) to not far above the least that there is (broken). :doc:`unseen_drawings`
-# asks what they and a third have learned.
+# **Two small CLIPs learning,** alike but for the seed: the loss falls, and the scale, learned too,
+# ends below where it began. :doc:`unseen_drawings` asks what they and a third have learned.
 #
 # The question
 # ------------
@@ -105,8 +106,8 @@ show(table.style.hide().format(thousands=","))
 # %%
 # **Words before drawings.** Most words come with one thing only, and those of a thing never seen
 # with none. So the token embeddings are not learned here. Each word has the :term:`vector
-# <word vector>` that MiniLM, a language model (:doc:`/language_models`), gives it: of the mean of
-# its last layer the largest principal components, :func:`a3.clip.tokens.word_vectors`. They stay
+# <word vector>` that MiniLM, a language model (:doc:`/language_models`), gives it: the largest
+# principal components of the mean of its last layer, :func:`a3.clip.tokens.word_vectors`. They stay
 # as they are. The model has then never seen a *saxophone*, but knows where the word stands. That
 # vectors of words let an image model name what it was not shown is an old idea
 # :cite:p:`frome2013`.
@@ -120,7 +121,7 @@ print(f"{len(vocabulary):,} of CLIP's 49,408 tokens are in use, numbered anew")
 emoji = load_emoji()
 trained = [emoji.concepts[i] for i in split(emoji).seen.any(dim=1).nonzero().flatten().tolist()]
 new = len({*vocabulary.tokens} - {*Vocabulary.of(caption_parts(trained)).tokens})
-print(f"{new} of them are in captions of things never seen alone; the components are of all words")
+print(f"{new} of them only in captions of things never seen; all in the components")
 
 # %% tags=["hide-input"]
 # **A word is a neighbourhood.** If each word were a point, the text tower could learn its captions
@@ -203,8 +204,8 @@ assert abs(same - nothing) < 1e-4
 # Summary
 # -------
 #
-# Two towers, words that a language model has read, drawings of which no two copies are alike, and a
-# loss by which all that belongs to one thing finds together. That is all, and it takes minutes.
+# A small CLIP is two towers, words with vectors of a language model, drawings distorted anew each
+# time, and a loss by which all that belongs to one thing picks the rest. Training takes minutes.
 #
 # Exercises
 # ---------
@@ -228,7 +229,7 @@ assert abs(same - nothing) < 1e-4
 N = int(split(emoji).seen.any(dim=1).sum())
 q = recipe.batch_size / N
 together = q * (recipe.batch_size - 1) / (N - 1)
-print(f"a thing: {recipe.steps * q:.0f} times; a pair: in {recipe.steps * together:.1f} steps")
+print(f"a thing: {recipe.steps * q:.0f} times; a pair: {recipe.steps * together:.1f} steps")
 assert not full or recipe.steps * together < 5 < recipe.steps * q
 
 # %%
@@ -286,7 +287,7 @@ cut[0, int(no_end.argmax()) + 1 :] = 0
 with torch.inference_mode():
     whole, without, short = map(model.encode_text, (row, no_end, cut))
 assert torch.allclose(without, short, atol=1e-6) and not torch.allclose(whole, short)
-print(f"without an end the caption counts up to its word {int(no_end.argmax())}, and no further")
+print(f"without an end it counts up to word {int(no_end.argmax())}, no further")
 
 # %%
 # .. solution-end::

@@ -36,9 +36,9 @@ def separated(X, Y):
     return bool((own > others.amax(dim=1)).all() and (own > others.amax(dim=0)).all())
 
 
-figure, (left, right) = figures.subplots(
-    1, 2, figsize=(7, 2.9),
-    alt="""Left: negatives that count, falling from 127 at low scales to a few at 100. Right: loss
+figure, (upper, lower) = figures.subplots(
+    2, 1, figsize=(6, 5), sharex=True,
+    alt="""Above: negatives that count, falling from 127 at low scales to a few at 100. Below: loss
     against scale. With little noise it falls to zero, with much noise it has a lowest point near
     20 and rises steeply after it.""",
 )  # fmt: skip
@@ -46,8 +46,8 @@ for noise, style in ((1, "-"), (3, "--")):
     batches = [made_up_pairs(128, 64, noise, seed) for seed in range(5)]
     counts = [[negatives_that_count(*pairs, t) for t in scales] for pairs in batches]
     losses = [[contrastive_loss(*pairs, t) for t in scales] for pairs in batches]
-    figures.band(left, scales, counts, f"noise {noise}", ls=style)
-    figures.band(right, scales, losses, f"noise {noise}", ls=style)
+    figures.band(upper, scales, counts, f"noise {noise}", ls=style)
+    figures.band(lower, scales, losses, f"noise {noise}", ls=style)
     assert (np.diff(counts) < 0).all() and np.mean(counts, axis=0)[0] > 120
     assert [separated(*pairs) for pairs in batches] == [noise == 1] * 5
     best = scales[np.argmin(losses, axis=1)]
@@ -55,18 +55,17 @@ for noise, style in ((1, "-"), (3, "--")):
     where = "none" if at_the_end else f"{best.min():.0f} to {best.max():.0f}"
     print(f"noise {noise}: best scale in the range drawn: {where}")
     assert at_the_end if noise == 1 else best.max() < 40
-left.set(xlabel="scale τ (log scale)", ylabel="negatives that count, $e^H$")
-right.set(xlabel="scale τ (log scale)", ylabel="loss (nats)", ylim=(-0.2, 8))
-for ax in (left, right):
-    ax.set_xscale("log")
-    ax.axvline(100, color="grey", lw=1, ls=":")
-    ax.legend()
+upper.set(ylabel="negatives that count, $e^H$")
+lower.set(xlabel="scale τ (log scale)", xscale="log", ylabel="loss (nats)", ylim=(-0.2, 8))
+for ax in (upper, lower):
+    ax.axvline(100, color="grey", lw=1, ls=":", label="CLIP's limit")
+lower.legend()
 
 # %%
 # **Which negatives count, and what the loss is.** Pairs are made up: 128 random features, and the
-# same with noise added. Left, how many wrong captions share the push that an image gives. Right,
-# the loss. Lines are medians of five batches, bands their range. The dotted line is CLIP's limit,
-# a scale of 100.
+# same with noise added, as large as they are (1) or three times as large (3). Above, how many wrong
+# captions share the push that an image gives. Below, the loss. Lines are medians of five batches,
+# bands their range.
 #
 # The question
 # ------------
@@ -99,9 +98,8 @@ for ax in (left, right):
 #    in :math:`\tau`. If no pair is beaten in its row or column, no scale is high enough; if some
 #    pair is, there is a best scale.
 #
-# Seen from image :math:`i`, the push on all
-# wrong captions adds up to :math:`\tau(1 - P_{ii})`, and :term:`negative` :math:`j` gets of it the
-# share
+# Seen from image :math:`i`, the push on all wrong captions adds up to :math:`\tau(1 - P_{ii})`, and
+# :term:`negative` :math:`j` gets of it the share
 #
 # .. math::
 #    :label: contrastive-shares
@@ -122,6 +120,9 @@ for ax in (left, right):
 #    :math:`d \ln Z / d\tau = \bar s` and :math:`d \bar s / d\tau = \operatorname{Var}_w(s)`, two
 #    terms cancel. For the limit divide by the largest :math:`e^{\tau s_{ij}}`.
 #
+# If :math:`k` negatives share the push evenly and no other has any, :math:`H = \ln k`. So
+# :math:`e^H` says how many count, and that is what the figure has.
+#
 # The same derivatives say that :math:`-\ln P_{ii}` has the slope
 # :math:`\sum_j P_{ij} s_{ij} - s_{ii}` in :math:`\tau` and, as second derivative, a variance. So
 # :math:`L` is convex in :math:`\tau`. What follows depends on the features:
@@ -132,7 +133,7 @@ for ax in (left, right):
 # - If some pair is beaten, the loss rises in the end, and there is a best scale.
 # - That one is zero if the pairs are on average no more similar than all combinations.
 #
-# The figure has the first two. Its left curves coincide, since the noise hardly changes how the
+# The figure has the first two. Its upper curves coincide, since the noise hardly changes how the
 # negatives lie. Here is the entropy's slope against a finite difference, then a batch of five in
 # which a pair is repeated, and one in which each image has the caption of another.
 
@@ -156,17 +157,18 @@ others = [contrastive_loss(X, X.roll(1, dims=0), tau) for tau in (0, 0.01)]
 X[1] = X[0]
 repeated = [contrastive_loss(X, X, tau).item() for tau in (10, 20, 40, 200)]
 limit = 0.4 * np.log(2)
-print("a repeated pair:", *(f"{loss:.4f}" for loss in repeated), f"towards {limit:.4f} nats")
+values = " ".join(f"{loss:.4f}" for loss in repeated)
+print(f"a repeated pair: {values} towards {limit:.4f} nats")
 assert (np.diff(repeated) < 0).all() and abs(repeated[-1] - limit) < 1e-6
-assert others[1] > others[0]  # captions exchanged: by convexity the best scale is zero
+# captions exchanged: by convexity the best scale is zero
+assert others[1] > others[0]
 
 # %%
 # The best scale follows the noise, and noise changes as a model learns. So :math:`\tau` is learned
 # with everything else, through its logarithm. Once a batch is separated it would grow for ever,
 # and at a high scale the gradient of a row comes from a single negative. CLIP begins at
-# :math:`\tau = 1/0.07` and clips it at 100, which it needed for stable training
-# :cite:p:`radford2021`:
-# the dotted line.
+# :math:`\tau = 1/0.07` and clips it at 100, the dotted line, which it needed for stable training
+# :cite:p:`radford2021`.
 #
 # .. solution-end::
 #
@@ -270,6 +272,7 @@ for tau in (1, 5, 20):
     batches = [made_up_pairs(n, n, 0, seed) for seed in range(100)]
     tries = [contrastive_loss(*pairs, tau) for pairs in batches]
     assert np.isclose(reached, least, rtol=1e-9) and min(tries) >= least
+    assert tau > 1 or least > np.log(n) / 2
     print(f"scale {tau}: {least:.2g} of ln n = {np.log(n):.2f} nats")
 
 # %%
