@@ -32,9 +32,9 @@ extensions = [
     "sphinx_proof",
     "sphinx_togglebutton",
     "sphinxcontrib.bibtex",
-    "sphinxcontrib.katex",
     "frame",
     "how_it_was_run",
+    "mathematics",
     "trained_models",
     "used_on",
 ]
@@ -71,8 +71,7 @@ suppress_warnings = ["mystnb.exec", "sphinx_gallery.example_error"]  # failures.
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
 myst_dmath_double_inline = True
 myst_heading_anchors = 3
-html_math_renderer = "katex"
-katex_css_path = "katex/katex.min.css"
+html_math_renderer = "katex"  # see docs/_ext/mathematics.py
 math_eqref_format = "({number})"
 numfig = True
 math_numfig = False  # equations are numbered page by page

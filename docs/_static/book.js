@@ -13,3 +13,14 @@ addEventListener("hashchange", openTarget);
 addEventListener("click", (event) => {
   if (event.target.closest?.('a[href^="#"]')) setTimeout(openTarget); // also to where one is
 });
+
+// An equation that scrolls in its box is reached by keyboard, as the theme has it for code.
+const boxes = new ResizeObserver((changed) => {
+  for (const { target } of changed) {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }
+});
+addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll("div.math > .box").forEach((box) => boxes.observe(box));
+});
