@@ -37,6 +37,7 @@ extensions = [
     "mathematics",
     "trained_models",
     "used_on",
+    "weight",
 ]
 templates_path = [str(ROOT / "docs" / "_templates")]
 # A part's own introduction takes the place of the gallery's index, and of its timing tables.
@@ -102,6 +103,7 @@ html_js_files = ["book.js"]
 html_favicon = "docs/_static/favicon.svg"
 html_copy_source = False
 html_domain_indices = False
+html_scaled_image_link = False  # a figure for dark pages cannot be seen by itself
 html_use_index = False
 html_show_sourcelink = False
 html_context = {"default_mode": "auto"}
