@@ -37,13 +37,14 @@ extensions = [
     "sphinx_proof",
     "sphinx_togglebutton",
     "sphinxcontrib.bibtex",
-    "sphinxcontrib.katex",
     "frame",
     "how_it_was_run",
     "landing",
     "legible",
+    "mathematics",
     "trained_models",
     "used_on",
+    "weight",
 ]
 templates_path = [str(ROOT / "docs" / "_templates")]
 # A part's own introduction takes the place of the gallery's index, and of its timing tables.
@@ -78,8 +79,7 @@ suppress_warnings = ["mystnb.exec", "sphinx_gallery.example_error"]  # failures.
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
 myst_dmath_double_inline = True
 myst_heading_anchors = 3
-html_math_renderer = "katex"
-katex_css_path = "katex/katex.min.css"
+html_math_renderer = "katex"  # see docs/_ext/mathematics.py
 math_eqref_format = "({number})"
 numfig = True
 math_numfig = False  # equations are numbered page by page
@@ -111,6 +111,7 @@ html_js_files = ["book.js"]
 html_favicon = "docs/_static/favicon.svg"
 html_copy_source = False
 html_domain_indices = False
+html_scaled_image_link = False  # a figure for dark pages cannot be seen by itself
 html_use_index = False
 html_show_sourcelink = False
 html_context = {"default_mode": "auto"}

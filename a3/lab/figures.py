@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends import BackendFilter, backend_registry
 from matplotlib.colors import is_color_like, to_hex
 from matplotlib.figure import Figure
+from PIL import Image
 
 from a3.lab.drawing import COLORS
 from a3.lab.page import script
@@ -63,7 +65,8 @@ def subplots(*args: Any, alt: str, **options: Any) -> tuple[Figure, Any]:
 def save(figure: Figure, path: str | Path, *, dark: bool = False, dpi: float = 200) -> None:
     """Write ``figure`` as a transparent image, its text and axes inked for a light or a dark page.
 
-    At 200 ``dpi`` it has twice the resolution at which the page shows it.
+    At 200 ``dpi`` it has twice the resolution at which the page shows it. Of its colours 256 are
+    kept, which takes a third of the bytes.
     """
     figure.canvas.draw()  # so that every tick exists
     inked = []
@@ -75,7 +78,10 @@ def save(figure: Figure, path: str | Path, *, dark: bool = False, dpi: float = 2
     try:
         for set_color, _ in inked:
             set_color(_INK_ON_DARK)
-        figure.savefig(path, dpi=dpi, transparent=True)
+        with io.BytesIO() as file:
+            figure.savefig(file, dpi=dpi, transparent=True)
+            image = Image.open(file).quantize(256, method=Image.Quantize.FASTOCTREE)
+        image.save(path, format="PNG", optimize=True)
     finally:
         for set_color, value in inked:
             set_color(value)

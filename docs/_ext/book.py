@@ -22,7 +22,6 @@ Figures
 
 import ast
 import hashlib
-import html
 import json
 import os
 import re
@@ -247,15 +246,6 @@ def refuse_images_without_text(app, doctree, docname):
             fail(docname, f"{file}: an image or figure has no alternative text ({name:.40})")
 
 
-# -- Equations -------------------------------------------------------------------------------------
-def escape_equations(app, doctree, docname):
-    """Escape displayed equations for HTML; sphinxcontrib-katex writes them as they are."""
-    for equation in doctree.findall(nodes.math_block):
-        text = html.escape(equation.astext(), quote=False)
-        equation.clear()
-        equation += nodes.Text(text)
-
-
 def setup(app):
     os.environ["TQDM_DISABLE"] = "1"  # a page shows what its code printed, progress bars included
     os.environ.pop("MPLBACKEND", None)  # or a chapter's kernel would show no figure
@@ -268,5 +258,4 @@ def setup(app):
     app.connect("env-get-outdated", outdated_pages)
     app.connect("env-updated", record_timings)
     app.connect("doctree-resolved", refuse_images_without_text)
-    app.connect("doctree-resolved", escape_equations)
     return {"env_version": 1, "parallel_read_safe": False}

@@ -21,3 +21,14 @@ addEventListener("beforeprint", () => {
   document.documentElement.dataset.theme = "light";
 });
 addEventListener("afterprint", () => (document.documentElement.dataset.theme = shown));
+
+// An equation that scrolls in its box is reached by keyboard, as the theme has it for code.
+const boxes = new ResizeObserver((changed) => {
+  for (const { target } of changed) {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }
+});
+addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll("div.math > .box").forEach((box) => boxes.observe(box));
+});

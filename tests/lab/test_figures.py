@@ -90,6 +90,17 @@ def test_figures_are_saved_at_twice_the_resolution_of_the_page(tmp_path):
     assert plt.imread(tmp_path / "figure.png").shape[:2] == (400, 600)
 
 
+def test_of_the_colours_of_a_figure_256_are_kept_hardly_changed(tmp_path):
+    figure, axes = figures.subplots(figsize=(3, 2), alt="Colours.")
+    axes.imshow(np.random.default_rng(0).random((40, 40)))
+    figures.save(figure, tmp_path / "few.png")
+    figure.savefig(tmp_path / "all.png", dpi=200, transparent=True)
+    few, many = (plt.imread(tmp_path / f"{name}.png") for name in ("few", "all"))
+    assert len(np.unique(few.reshape(-1, 4), axis=0)) <= 256
+    assert np.abs(few - many).mean() < 0.01
+    assert (tmp_path / "few.png").stat().st_size < (tmp_path / "all.png").stat().st_size / 2
+
+
 def test_what_is_added_to_a_figure_later_is_inked_too(tmp_path):
     plt.rcdefaults()
     figure, axes = figures.subplots(figsize=(3, 2), alt="A figure.")
