@@ -35,6 +35,7 @@ extensions = [
     "sphinxcontrib.katex",
     "frame",
     "how_it_was_run",
+    "search_index",
     "trained_models",
     "used_on",
 ]
@@ -98,8 +99,8 @@ toc_object_entries_show_parents = "hide"
 html_theme = "sphinx_book_theme"
 html_title = "a3"
 html_static_path = ["docs/_static"]
-html_css_files = ["book.css"]
-html_js_files = ["book.js"]
+html_css_files = ["book.css", "search.css"]
+html_js_files = ["book.js", "search.js"]
 html_favicon = "docs/_static/favicon.svg"
 html_copy_source = False
 html_domain_indices = False
@@ -109,7 +110,7 @@ html_context = {"default_mode": "auto"}
 html_theme_options = {
     "footer_content_items": ["copyright.html"],
     "navbar_persistent": [],  # the search field is in the sidebar
-    "search_as_you_type": True,
+    "search_as_you_type": False,  # search.js does it
     "show_toc_level": 2,
     "use_download_button": False,
     "use_fullscreen_button": False,
