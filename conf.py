@@ -30,11 +30,12 @@ extensions = [
     "sphinx_exercise",
     "sphinx_gallery.gen_gallery",
     "sphinx_proof",
-    "sphinx_togglebutton",
     "sphinxcontrib.bibtex",
     "sphinxcontrib.katex",
+    "folds",
     "frame",
     "how_it_was_run",
+    "numbering",
     "search_index",
     "trained_models",
     "used_on",
@@ -82,8 +83,6 @@ bibtex_reference_style = "author_year"
 bibtex_default_style = "plain"  # sorted by author and year; see book.css for its labels
 exercise_style = "solution_follow_exercise"
 copybutton_exclude = ".linenos, .gp, .go"
-togglebutton_hint = "Show"
-togglebutton_hint_hide = "Hide"
 
 # -- Reference of the package ----------------------------------------------------------------------
 autodoc_member_order = "bysource"

@@ -65,7 +65,7 @@ def text_of(node):
         return words_of_html(node.astext())
     if isinstance(node, SILENT) or node.get("refdomain") == "cite":
         return ""
-    if node.get("reftype") in ("eq", "ref", "numref") and not node["refexplicit"]:
+    if node.get("reftype") in ("eq", "ref", "numref") and not node.get("refexplicit"):
         return "…"  # a number, or a label
     inner = [
         text_of(child)
