@@ -35,13 +35,15 @@ extensions = [
     "sphinx_exercise",
     "sphinx_gallery.gen_gallery",
     "sphinx_proof",
-    "sphinx_togglebutton",
     "sphinxcontrib.bibtex",
+    "folds",
     "frame",
     "how_it_was_run",
     "landing",
     "legible",
     "mathematics",
+    "numbering",
+    "search_index",
     "trained_models",
     "used_on",
     "weight",
@@ -88,8 +90,6 @@ bibtex_reference_style = "author_year"
 bibtex_default_style = "plain"  # sorted by author and year; see book.css for its labels
 exercise_style = "solution_follow_exercise"
 copybutton_exclude = ".linenos, .gp, .go"
-togglebutton_hint = "Show"
-togglebutton_hint_hide = "Hide"
 
 # -- Reference of the package ----------------------------------------------------------------------
 autodoc_member_order = "bysource"
@@ -106,8 +106,8 @@ html_theme = "sphinx_book_theme"
 html_title = "a3"
 html_baseurl = address.get("Documentation", "")
 html_static_path = ["docs/_static"]
-html_css_files = ["look.css", "book.css"]
-html_js_files = ["book.js"]
+html_css_files = ["look.css", "book.css", "search.css"]
+html_js_files = ["book.js", "search.js"]
 html_favicon = "docs/_static/favicon.svg"
 html_copy_source = False
 html_domain_indices = False
@@ -118,7 +118,7 @@ html_context = {"default_mode": "auto"}
 html_theme_options = {
     "footer_content_items": ["copyright.html"],
     "navbar_persistent": [],  # the search field is in the sidebar
-    "search_as_you_type": True,
+    "search_as_you_type": False,  # search.js does it
     "show_toc_level": 2,
     "use_download_button": False,
     "use_fullscreen_button": False,

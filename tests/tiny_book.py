@@ -73,7 +73,8 @@ class TinyBook:
 
     def __init__(self, folder):
         self.folder, self.ran = Path(folder), Path(folder, "ran.txt")
-        docs = [f"docs/{name}" for name in ("_ext", "_static", "_templates", "questions.csv")]
+        docs = "_ext", "_static", "_templates", "questions.csv", "synonyms.csv"
+        docs = [f"docs/{name}" for name in docs]
         for name in ("conf.py", "constraints.txt", *docs):
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
             self.path(name).parent.mkdir(parents=True, exist_ok=True)

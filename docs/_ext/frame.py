@@ -7,9 +7,9 @@ Code
 Bar
     Under the title: the question's numbers and points, minutes to read, seconds it ran, the script.
 Every question
-    The directive ``every-question`` lists the rows of ``questions.csv``, and under them the short
-    answers of the pages, which a switch shows. A short answer is the first thing in the solution
-    that the row names.
+    The directive ``every-question`` lists the rows of ``questions.csv``, of one edition or both,
+    and under them the short answers of the pages, which a switch shows. A short answer is the
+    first thing in the solution that the row names.
 """
 
 import csv
@@ -26,6 +26,14 @@ from sphinx.util.docutils import SphinxDirective
 ROOT = Path(__file__).parents[2]
 EDITIONS = ("2025", "2023")
 WORDS_A_MINUTE = 200
+EDITION = "".join(
+    f'<label><input type="radio" name="edition" value="{value}"{checked}> {words}</label>'
+    for value, words, checked in [
+        ("both", "both editions", " checked"),
+        *((edition, edition, "") for edition in EDITIONS),
+    ]
+)
+FILTER = f'<fieldset class="edition-switch"><legend>Questions of</legend>{EDITION}</fieldset>'
 SWITCH = '<label class="key-switch"><input type="checkbox"> Show the short answers</label>'
 
 
@@ -34,6 +42,12 @@ def questions(file=ROOT / "docs" / "questions.csv"):
     """Read the rows of the table of questions."""
     with open(file, encoding="utf-8", newline="") as rows:
         return list(csv.DictReader(rows))
+
+
+def anchors(row):
+    """Map each edition that asks a question to the anchor that ``numbering.py`` gives it."""
+    numbers = {edition: re.sub(r"\W+", "-", row[edition]).strip("-") for edition in EDITIONS}
+    return {edition: f"q{edition}-{number}" for edition, number in numbers.items() if number}
 
 
 # -- Code ------------------------------------------------------------------------------------------
@@ -162,6 +176,13 @@ def short_answer(solution):
     return []
 
 
+def without_ids(part):
+    """Take the anchors off a copy, since they are those of its page."""
+    for node in part.findall(nodes.Element):
+        node["ids"] = []
+    return part
+
+
 class ListQuestions(SphinxPostTransform):
     """Put the table and the short answers where the directive stands."""
 
@@ -177,20 +198,37 @@ class ListQuestions(SphinxPostTransform):
                 doctree = self.env.get_doctree(row["Page"])
                 for solution in doctree.findall(nodes.Element):
                     if row["Answer"] in solution.get("ids", ()):
-                        key += [node.deepcopy() for node in short_answer(solution)]
+                        key += [without_ids(node.deepcopy()) for node in short_answer(solution)]
                 link = link_to(self.app, page, row["Page"])
                 link["refuri"] += f"#{row['Answer']}"
                 key += nodes.paragraph("", "", nodes.Text("From "), link)
-            place.replace_self([self.table(page), nodes.raw("", SWITCH, format="html"), key])
+            switches = [nodes.raw("", switch, format="html") for switch in (FILTER, SWITCH)]
+            place.replace_self([switches[0], self.table(page), switches[1], key])
 
     def table(self, page):
         header = ("", "Question", "2025", "Points", "2023", "Points", "Type", "Page")
         columns = ("Part", "Question", "2025", "Points 2025", "2023", "Points 2023", "Type")
-        rows = [
-            [*(row[column] for column in columns), link_to(self.app, page, row["Page"])]
-            for row in questions()
-        ]
-        return table(rows, header, (5, 30, 8, 6, 8, 6, 5, 32), classes=["questions"])
+        rows = []
+        for row in questions():
+            cells = {column: row[column] for column in columns}
+            named = anchors(row)
+            for edition, anchor in named.items():
+                cells[edition] = self.link(page, row, anchor, row[edition])
+            solution = self.env.sphinx_exercise_registry[row["Answer"]]["node"]
+            anchor = next(iter(named.values()), solution["target_label"])
+            rows.append([*cells.values(), self.link(page, row, anchor)])
+        listed = table(rows, header, (5, 30, 8, 6, 8, 6, 5, 32), classes=["questions"])
+        for line, row in zip(listed[0][-1], questions(), strict=True):
+            line["classes"] = [f"in-{edition}" for edition in anchors(row)]
+        return listed
+
+    def link(self, page, row, anchor, text=None):
+        """Make a link to the box of a question."""
+        link = link_to(self.app, page, row["Page"])
+        link["refuri"] += f"#{anchor}"
+        if text:
+            link.children = [nodes.Text(text)]
+        return link
 
 
 def setup(app):

@@ -6,7 +6,7 @@ say what a build has left to do:
 
 ``left.json``
     The pages that warned, to be read or written again, and whether the build came to its end. If it
-    did not, all pages are written again; that takes seconds, and completes the search index.
+    did not, all pages are written again; that takes seconds.
 ``environment.kept``
     What was read so far, kept each time a chapter that ran was read. The next build starts from it,
     so that only that chapter runs again at which it stopped, and those that had run ahead of it.
@@ -98,10 +98,7 @@ class Left:
             env.book_unread = set()
             self.reading = None
             self.keep(env)
-        index = Path(app.outdir, app.builder.searchindex_filename)
-        if self.ended and index.is_file() and index.read_bytes().endswith(b"})"):
-            return self.write & env.found_docs
-        return env.found_docs
+        return self.write & env.found_docs if self.ended else env.found_docs
 
     def begin_writing(self, app, builder):
         self.save()

@@ -3,7 +3,6 @@ function openTarget() {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (!target) return;
   for (let part = target; part; part = part.parentElement) {
-    if (part.matches(".toggle-hidden")) part.querySelector(".admonition-title").click();
     if (part.matches("details")) part.open = true;
   }
   target.scrollIntoView();

@@ -55,11 +55,7 @@ def chromium():
         browser.close()
 
 
-OPEN = """() => {
-    const folded = document.querySelectorAll(".toggle-hidden > .admonition-title");
-    folded.forEach((title) => title.click());
-    document.querySelectorAll("article details").forEach((fold) => (fold.open = true));
-}"""
+OPEN = "() => document.querySelectorAll('article details').forEach((fold) => (fold.open = true))"
 # Formulas are read as MathML; what is shown of them is hidden from readers of the screen.
 AXE = """async ([theme, options]) => {
     document.documentElement.dataset.theme = theme;

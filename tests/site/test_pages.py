@@ -84,14 +84,6 @@ def test_answer_opens(window):
     assert answer.locator(":scope > :not(.admonition-title, button)").first.is_visible()
 
 
-def test_search_as_you_type(window):
-    page = window.open("index.html")
-    page.locator("button.search-button-field:visible").click()
-    page.keyboard.type("equivariance")
-    page.locator("#search-results a[href*='glossary.html']").first.wait_for(timeout=5000)
-    assert window.faults == []
-
-
 def test_dark_mode(window):
     page = window.open("tutorials/nmt/attention.html")
     style = """() => [getComputedStyle(document.body).backgroundColor, ...["light", "dark"].map(

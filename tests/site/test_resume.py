@@ -27,7 +27,7 @@ def whole(tmp_path_factory):
         ("docs/second.md: Executing", signal.SIGKILL, {"second", "third"}),
         ("docs/second.md: Executing", signal.SIGINT, {"second", "third"}),
         ("writing output... [ 57%]", signal.SIGINT, set()),
-        ("dumping search index", signal.SIGKILL, set()),
+        ("writing the search index", signal.SIGKILL, set()),
     ],
 )
 def test_a_stopped_build_goes_on(tmp_path, whole, words, how, again):
@@ -38,7 +38,7 @@ def test_a_stopped_build_goes_on(tmp_path, whole, words, how, again):
     assert set(ran_again) <= again
     assert {*ran, *ran_again} == {"first", "one", "second", "third", "two"}
     assert book.site().keys() == whole.keys()
-    assert book.site()["searchindex.js"] == whole["searchindex.js"]
+    assert book.site()["_static/search_data.js"] == whole["_static/search_data.js"]
 
 
 def test_a_page_that_changed_before_the_stop_is_written(tmp_path):
@@ -62,7 +62,7 @@ def test_warnings_come_again_and_only_of_their_pages(tmp_path):
         code, said, ran = book.build()
         assert code != 0 and sorted(ran) == runs
         assert "nonsense" in said and "a3.nonsense" in said
-    book.stop_at("dumping search index")
+    book.stop_at("writing the search index")
     code, said, ran = book.build()
     assert code != 0 and ran == [] and "nonsense" in said and "a3.nonsense" in said
     book.write("docs/plain.md", "# A plain page\n")

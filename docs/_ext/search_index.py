@@ -1,0 +1,157 @@
+"""The search index: what a reader can find, written for ``docs/_static/search.js``.
+
+An entry is a section of a page, a question, a term of the glossary or a name of the tidyage. It has
+words only: no code, no output of code, and of mathematics what reads as a word. Sphinx's own index
+is not made. Both files are scripts, so that the search also works from a disk.
+"""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+from docutils import nodes
+from frame import EDITIONS, questions
+from sphinx import addnodes
+from sphinx.util.display import progress_message
+
+ROOT = Path(__file__).parents[2]
+BACK_MATTER = set(
+    "index every_question notation references how_it_was_run trained_models cite".split()
+)
+SILENT = (  # what is not read as text
+    nodes.comment,
+    nodes.field_list,
+    nodes.literal_block,
+    nodes.math_block,
+    nodes.title,
+    nodes.subtitle,
+    nodes.system_message,
+    nodes.target,
+    nodes.topic,
+    addnodes.glossary,
+    addnodes.toctree,
+    addnodes.desc_signature,
+)
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def formula(tex):
+    """Give a formula as text if it needs no TeX, else an ellipsis."""
+    tex = re.sub(r"\^\{?(-?\d+)\}?", lambda power: power[1].translate(RAISED), tex)
+    return "…" if re.search(r"[\\{}^_&]", tex) else tex
+
+
+def words_of_html(text):
+    """Give the text of a short answer that code has written; of other HTML, nothing."""
+    if "in-short" not in text:
+        return ""
+    text = re.sub(r"\\\((.*?)\\\)", lambda tex: formula(tex[1]), text, flags=re.DOTALL)
+    return re.sub(r"<p class=\"admonition-title\">.*?</p>|<[^>]+>", " ", text)
+
+
+def is_section(node):
+    """Whether a node is a section with a title, which has an entry of its own."""
+    return isinstance(node, nodes.section) and isinstance(node.next_node(descend=True), nodes.title)
+
+
+def text_of(node):
+    """Give the words of a node, without those of the entries inside it."""
+    if isinstance(node, nodes.Text):
+        return str(node)
+    if isinstance(node, nodes.math):
+        return formula(node.astext())
+    if isinstance(node, nodes.raw):
+        return words_of_html(node.astext())
+    if isinstance(node, SILENT) or node.get("refdomain") == "cite":
+        return ""
+    if node.get("reftype") in ("eq", "ref", "numref") and not node.get("refexplicit"):
+        return "…"  # a number, or a label
+    inner = [
+        text_of(child)
+        for child in node.children
+        if not is_section(child) and not isinstance(child, addnodes.desc)
+    ]
+    return ("" if isinstance(node, nodes.TextElement) else " ").join(inner)
+
+
+def entries_of(docname, doctree, titles):
+    """List the entries of a page: kind, page, anchor, title and text."""
+    kind = "reference" if docname.startswith("api") else "page"
+    kind = "back" if docname in BACK_MATTER else kind
+    for place in doctree.findall():
+        if is_section(place):
+            top = isinstance(place.parent, nodes.document)
+            title = titles[docname] if top else "".join(map(text_of, place[0])).strip()
+            if title != "References":
+                yield kind, docname, "" if top else place["ids"][0], title, text_of(place)
+        elif isinstance(place, addnodes.desc):
+            signature = place[0]
+            if signature["ids"]:
+                yield "name", docname, signature["ids"][0], signature["fullname"], text_of(place)
+        elif isinstance(place, nodes.term) and place["ids"] and docname == "glossary":
+            definition = place.next_node(nodes.definition, descend=False, siblings=True)
+            yield "term", docname, place["ids"][0], place.astext(), text_of(definition)
+
+
+def entries_of_questions(env):
+    """List the questions of the table: as above, the text what is asked; then the numbers."""
+    for row in questions():
+        if row["Page"] not in env.found_docs:
+            continue
+        by_id = {}
+        for node in env.get_doctree(row["Page"]).findall(nodes.Element):
+            by_id.update(dict.fromkeys(node["ids"], node))
+        answer = by_id.get(row["Answer"])
+        exercise = by_id.get(answer.get("target_label")) if answer else None
+        text = text_of(exercise) if exercise else ""
+        numbers = [(edition, row[edition]) for edition in EDITIONS if row[edition]]
+        yield "question", row["Page"], row["Answer"], row["Question"], text, numbers
+
+
+def tidy(entry):
+    """Leave single spaces in an entry's text, none before a stop, and no TeX from literals."""
+    *parts, text = entry[:5]
+    text = " ".join(re.sub(r"\S*[\\$]\S*", "…", text).split())
+    return [*parts, re.sub(r" (?=[.,;:?!)])", "", text), *entry[5:]]
+
+
+def write(app, exception):
+    if exception or app.builder.format != "html":
+        return
+    with progress_message("writing the search index"):
+        write_data(app.env, Path(app.outdir))
+
+
+def write_data(env, folder):
+    """Write the entries, the titles of the pages, what pages use, and the synonyms."""
+    titles = {page: env.titles[page].astext() for page in sorted(env.found_docs)}
+    entries = [tidy(entry) for entry in entries_of_questions(env)]
+    for page in titles:
+        entries += map(tidy, entries_of(page, env.get_doctree(page), titles))
+    uses = {}
+    for name, pages in env.book_users.items():
+        for page in pages:
+            uses.setdefault(page, []).append(name.rpartition(".")[2])
+    with open(ROOT / "docs" / "synonyms.csv", encoding="utf-8", newline="") as rows:
+        synonyms = [[row["A reader says"], row["The book says"]] for row in csv.DictReader(rows)]
+    data = {"titles": titles, "entries": entries, "uses": uses, "synonyms": synonyms}
+    script = f"const searchData = {json.dumps(data, ensure_ascii=False, separators=(',', ':'))};\n"
+    (folder / "_static" / "search_data.js").write_text(script, encoding="utf-8")
+    for name in ("searchindex.js", "_static/searchtools.js", "_static/language_data.js"):
+        (folder / name).unlink(missing_ok=True)  # of Sphinx's own search
+
+
+def without_sphinx_index(app):
+    app.builder.search = False
+
+
+def search_page(app):
+    return [("search", {}, "search.html")]
+
+
+def setup(app):
+    app.connect("builder-inited", without_sphinx_index)
+    app.connect("html-collect-pages", search_page)
+    app.connect("build-finished", write)
+    return {"parallel_read_safe": True}
