@@ -83,7 +83,11 @@ def test_a_letter_has_one_line_in_its_table(title):
 
 CHAPTERS = ["architecture", "robustness", "resources"]
 RULES = {
-    r"\\sigma(?!_\{\\max\})": {"resources/learning_rate", "robustness/wrong_answers"},
+    r"\\sigma(?!_\{\\max\})": {
+        "resources/learning_rate",
+        "robustness/nearly_right",
+        "robustness/wrong_answers",
+    },
     r"\\mathcal\{L\}": set(),
     r"(?<![A-Za-z\\])s(?![A-Za-z_])": set(),
     r"(?<![A-Za-z\\])L(?![A-Za-z])": set(),
