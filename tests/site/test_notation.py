@@ -86,6 +86,7 @@ RULES = {
     r"\\sigma(?!_\{\\max\})": {
         "resources/learning_rate",
         "resources/best_schedule",
+        "robustness/nearly_right",
         "robustness/wrong_answers",
     },
     r"\\mathcal\{L\}": set(),
