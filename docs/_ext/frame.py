@@ -5,7 +5,8 @@ Code
     without a tag, the first cell of a script, with its imports. What the cell shows comes first,
     its code folded below it.
 Bar
-    Under the title: the question's numbers and points, minutes to read, seconds it ran, the script.
+    Under the title: the question's numbers and points, minutes to read, seconds it ran, the script,
+    and where the lines are that run it: at the end of the page.
 Every question
     The directive ``every-question`` lists the rows of ``questions.csv``, of one edition or both,
     and under them the short answers of the pages, which a switch shows. A short answer is the
@@ -149,9 +150,24 @@ def add_bar(app, doctree, docname):
         if link["reftarget"].endswith(f"{Path(docname).name}.py"):
             link.children = [nodes.Text("script")]
             bar += nodes.list_item("", nodes.paragraph("", "", link.deepcopy()))
+    run = nodes.reference("", "run", refid="run-this-page")
+    bar += nodes.list_item("", nodes.paragraph("", "", run))
     cite = nodes.reference("", "cite", refuri=app.builder.get_relative_uri(docname, "cite"))
     bar += nodes.list_item("", nodes.paragraph("", "", cite))
     title.parent.insert(title.parent.index(title) + 1, bar)
+    title.parent += how_to_run(docname)
+
+
+def how_to_run(docname):
+    """Give the lines that run a page, in a box for its end."""
+    if (ROOT / f"{docname}.py").is_file():
+        lines = f"make .venv/installed\n.venv/bin/python {docname}.py"
+    else:
+        lines = f"# change docs/{docname}.md\nmake html"
+    box = nodes.container(classes=["run-page"], ids=["run-this-page"])
+    box += nodes.paragraph("", "Run this page, in a copy of the repository:")
+    box += nodes.literal_block(lines, lines, language="sh")
+    return box
 
 
 # -- Every question --------------------------------------------------------------------------------

@@ -45,12 +45,16 @@ def save_figures(app, doctree):
 
 def size_images(app, doctree, docname):
     """Give each image its width and height on the page, and have it fetched when it is shown."""
-    for image in doctree.findall(nodes.image):
+    for image in list(doctree.findall(nodes.image)):
         image["loading"] = "lazy"
         size = get_image_size(Path(app.srcdir, image["uri"]))
         if size and "height" not in image:
             width = round(nodes.parse_measure(image.get("width", str(size[0])))[0])
             image["width"], image["height"] = str(width), str(round(width * size[1] / size[0]))
+        if not isinstance(image.parent, nodes.TextElement):  # on a telephone it scrolls in a box
+            box = nodes.container(classes=["figure-box"])
+            image.replace_self(box)
+            box += image
 
 
 # -- Styles ----------------------------------------------------------------------------------------

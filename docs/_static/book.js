@@ -21,7 +21,7 @@ addEventListener("beforeprint", () => {
 });
 addEventListener("afterprint", () => (document.documentElement.dataset.theme = shown));
 
-// An equation that scrolls in its box is reached by keyboard, as the theme has it for code.
+// An equation or a figure that scrolls in its box is reached by keyboard, as the theme has it for code.
 const boxes = new ResizeObserver((changed) => {
   for (const { target } of changed) {
     if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
@@ -29,5 +29,5 @@ const boxes = new ResizeObserver((changed) => {
   }
 });
 addEventListener("DOMContentLoaded", () => {
-  document.querySelectorAll("div.math > .box").forEach((box) => boxes.observe(box));
+  document.querySelectorAll("div.math > .box, .figure-box").forEach((box) => boxes.observe(box));
 });
