@@ -36,10 +36,10 @@ def fgm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> Te
 
 
 def fgsm(f: Callable[[Tensor], Tensor], x: Tensor, epsilon: float | Tensor) -> Tensor:
-    """The fast gradient sign method: the same step in every coordinate that matters.
+    """The fast gradient sign method: a step of one size wherever the derivative is not zero.
 
     Equation :eq:`fgsm` of the book; question 1.1.1 (2023); Goodfellow et al. (2015). Arguments and
-    shape are those of :func:`fgm`; ``epsilon`` is how far each coordinate moves.
+    shape are those of :func:`fgm`; ``epsilon`` is how far each such coordinate moves.
     """
     _check_epsilon(epsilon, x)
     return x - _as(epsilon, x) * _gradient(f, x).sign()
