@@ -57,9 +57,9 @@ def chromium():
 
 OPEN = "() => document.querySelectorAll('article details').forEach((fold) => (fold.open = true))"
 # Formulas are read as MathML; what is shown of them is hidden from readers of the screen.
-AXE = """async ([theme, options]) => {
+AXE = """async ([part, theme, options]) => {
     document.documentElement.dataset.theme = theme;
-    const found = await axe.run({exclude: [[".katex-html"]]}, options);
+    const found = await axe.run({include: [[part]], exclude: [[".katex-html"]]}, options);
     return found.violations.flatMap((rule) => rule.nodes.map((node) =>
         `${theme}: ${rule.id} (${rule.impact}): ${node.html.slice(0, 200)}`));
 }"""
@@ -90,15 +90,15 @@ class Window:
         self.page.goto(f"{self.address}/{path}", wait_until="networkidle")
         return self.page
 
-    def barriers(self):
+    def barriers(self, part="article"):
         """What axe-core finds on the open page with its answers unfolded, light and dark."""
         file = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js")
         self.page.add_style_tag(content="* { transition: none !important }")
         self.page.evaluate(OPEN)
         self.page.evaluate(file.read_text(encoding="utf-8"))
         in_dark = {"runOnly": ["color-contrast"]}  # all else is the same in both
-        themes = (["light", {}], ["dark", in_dark])
-        return [fault for theme in themes for fault in self.page.evaluate(AXE, theme)]
+        runs = ([part, "light", {}], [part, "dark", in_dark])
+        return [fault for run in runs for fault in self.page.evaluate(AXE, run)]
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ def test_every_page_has_a_description_of_its_own(address):
 
 
 def test_the_switches_of_the_list_of_pages_have_names():
-    link = '<li><a class="reference internal" href="a.html">Part <code>A</code> &amp; B</a>'
+    link = '<li><a class="current reference internal" href="#">Part <code>A</code> &amp; B</a>'
     named = name_toggles(f"{link}<details><summary><i></i></summary><ul></ul></details></li>")
     assert '<summary aria-label="Pages of Part A &amp; B">' in named
     assert name_toggles(f"{link}</li>") == f"{link}</li>"
