@@ -14,7 +14,7 @@ LENGTH = 160  # characters that search engines show of a description
 
 def name_toggles(toctree):
     """Name the switches that open a part in the list of pages."""
-    link = r'(<a class="[^"]*reference internal" href="[^"]*">)(.*?)(</a><details[^>]*>\s*<summary)>'
+    link = r'(<a class="[^"]*reference internal" [^>]*>)(.*?)(</a><details[^>]*>\s*<summary)>'
 
     def named(found):
         title = html.unescape(re.sub("<[^>]*>", "", found[2]))
