@@ -109,9 +109,10 @@ def entries_of_questions(env):
         yield "question", row["Page"], row["Answer"], row["Question"], text, numbers
 
 
-def tidy(entry):
-    """Leave single spaces in an entry's text, none before a stop, and no TeX from literals."""
+def tidy(entry, titles):
+    """Leave single spaces in an entry's text, titles for addresses, and no TeX from literals."""
     *parts, text = entry[:5]
+    text = re.sub(r"[\w/]+/\w+", lambda page: titles.get(page[0], page[0]), text)
     text = " ".join(re.sub(r"\S*[\\$]\S*", "…", text).split())
     return [*parts, re.sub(r" (?=[.,;:?!)])", "", text), *entry[5:]]
 
@@ -126,9 +127,10 @@ def write(app, exception):
 def write_data(env, folder):
     """Write the entries, the titles of the pages, what pages use, and the synonyms."""
     titles = {page: env.titles[page].astext() for page in sorted(env.found_docs)}
-    entries = [tidy(entry) for entry in entries_of_questions(env)]
+    entries = [tidy(entry, titles) for entry in entries_of_questions(env)]
     for page in titles:
-        entries += map(tidy, entries_of(page, env.get_doctree(page), titles))
+        of_page = entries_of(page, env.get_doctree(page), titles)
+        entries += [tidy(entry, titles) for entry in of_page]
     uses = {}
     for name, pages in env.book_users.items():
         for page in pages:

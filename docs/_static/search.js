@@ -43,6 +43,8 @@ class Search {
       group: kind === "term" ? id : kind === "name" ? section + text : page,
     }));
     this.index = new MiniSearch({ fields: Object.keys(FIELDS), tokenize, processTerm });
+    this.readers = new MiniSearch({ fields: ["text"], tokenize, processTerm });
+    this.readers.addAll(this.synonyms.map(([text], id) => ({ id, text })));
   }
 
   static async from(data) {
@@ -53,8 +55,10 @@ class Search {
 
   // The query with what no word begins like replaced by what is spelled almost like it.
   spelled(query) {
-    const known = (term) => isNumber(term) || this.index.search(term, { prefix: true }).length;
-    const like = (term) => this.index.autoSuggest(term, { fuzzy: 0.25, prefix: false })[0];
+    const both = [this.index, this.readers];
+    const known = (term) => isNumber(term) || both.some((some) => some.search(term, { prefix: true }).length);
+    const suggested = (some, term) => some.autoSuggest(term, { fuzzy: 0.25, prefix: false })[0];
+    const like = (term) => suggested(this.index, term) ?? suggested(this.readers, term);
     return query.split(" ").map((term) => (known(term) ? term : like(term)?.suggestion ?? term)).join(" ");
   }
 

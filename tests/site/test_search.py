@@ -25,6 +25,7 @@ QUERIES = {  # what must be among the first three; several of one query all must
     "weight decay": "robustness/weight_decay.html",
     "positional encoding": "tutorials/nmt/positions.html",
     "overfitting": "tutorials/nmt/repeated_words.html",
+    "overfiting": "tutorials/nmt/repeated_words.html",
     "causal mask": "tutorials/nmt/causal.html",
     "cross-attention": "glossary.html#term-cross-attention",
     "vanishing gradient": "architecture/recurrent.html",
