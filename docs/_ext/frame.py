@@ -143,13 +143,13 @@ def add_bar(app, doctree, docname):
     items += [f"{max(1, round(words / WORDS_A_MINUTE))} min to read", f"ran in {seconds:.0f} s"]
     bar = nodes.bullet_list(classes=["page-bar"])
     bar += [nodes.list_item("", nodes.paragraph("", item)) for item in items]
-    for part in list(doctree.findall(nodes.container)):  # no notebook yet that reads and runs
-        if {"sphx-glr-download-jupyter", "sphx-glr-download-zip"} & set(part["classes"]):
-            part.parent.remove(part)
     for link in list(doctree.findall(addnodes.download_reference)):
         if link["reftarget"].endswith(f"{Path(docname).name}.py"):
             link.children = [nodes.Text("script")]
             bar += nodes.list_item("", nodes.paragraph("", "", link.deepcopy()))
+    for part in list(doctree.findall(nodes.container)):  # the bar has the script
+        if "sphx-glr-footer" in part["classes"]:
+            part.parent.remove(part)
     run = nodes.reference("", "run", refid="run-this-page")
     bar += nodes.list_item("", nodes.paragraph("", "", run))
     cite = nodes.reference("", "cite", refuri=app.builder.get_relative_uri(docname, "cite"))
