@@ -24,7 +24,11 @@ def name_toggles(toctree):
 
 
 def mend(body):
-    """Make plain lists of signatures' parameters, and plain cells of empty headings of a table."""
+    """Make plain lists of signatures' parameters, and plain cells of empty headings of a table.
+
+    Folded code is named by what is seen of it: *Show the code*.
+    """
+    body = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
 
     def plain(found):
         lines = found[1].replace("<dd>", "<li>").replace("</dd>", "</li>")
