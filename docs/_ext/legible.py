@@ -29,6 +29,7 @@ def mend(body):
     Folded code is named by what is seen of it: *Show the code*.
     """
     body = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
+    body = body.replace(' role="doc-biblioentry"', "")  # which stands for an entry of a list
 
     def plain(found):
         lines = found[1].replace("<dd>", "<li>").replace("</dd>", "</li>")

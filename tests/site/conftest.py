@@ -61,7 +61,7 @@ AXE = """async ([part, theme, options]) => {
     document.documentElement.dataset.theme = theme;
     const found = await axe.run({include: [[part]], exclude: [[".katex-html"]]}, options);
     return found.violations.flatMap((rule) => rule.nodes.map((node) =>
-        `${theme}: ${rule.id} (${rule.impact}): ${node.html.slice(0, 200)}`));
+        [theme, rule.id, rule.impact, node.html.slice(0, 200), node.any[0]?.message].join(": ")));
 }"""
 
 
@@ -93,7 +93,7 @@ class Window:
     def barriers(self, part="article"):
         """What axe-core finds on the open page with its answers unfolded, light and dark."""
         file = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js")
-        self.page.add_style_tag(content="* { transition: none !important }")
+        self.page.add_style_tag(content="* { transition: none !important; animation: none !important }")
         self.page.evaluate(OPEN)
         self.page.evaluate(file.read_text(encoding="utf-8"))
         in_dark = {"runOnly": ["color-contrast"]}  # all else is the same in both
