@@ -93,7 +93,8 @@ class Window:
     def barriers(self, part="article"):
         """What axe-core finds on the open page with its answers unfolded, light and dark."""
         file = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js")
-        self.page.add_style_tag(content="* { transition: none !important; animation: none !important }")
+        still = "* { transition: none !important; animation: none !important }"
+        self.page.add_style_tag(content=still)
         self.page.evaluate(OPEN)
         self.page.evaluate(file.read_text(encoding="utf-8"))
         in_dark = {"runOnly": ["color-contrast"]}  # all else is the same in both
