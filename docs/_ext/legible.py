@@ -36,9 +36,8 @@ def mend(body):
         return f'<ul class="signature">\n{lines}</ul>'
 
     body = re.sub(r"<dl>\n((?:<dd>.*?</dd>\n)+)</dl>", plain, body)
-    return re.sub(
-        r'<th class="(blank|index_name|head)[^>]*>(&nbsp;|\s|<p></p>)*</th>', "<td></td>", body
-    )
+    empty = r'<th(?: class="(?:blank|index_name|head)[^>]*)?>(&nbsp;|\s|<p></p>)*</th>'
+    return re.sub(empty, "<td></td>", body)
 
 
 def first_sentences(doctree, length=LENGTH):

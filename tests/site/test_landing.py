@@ -55,7 +55,7 @@ def test_lists_and_headings_that_are_none_are_mended():
     )
     true = "<dl>\n<dt>a</dt>\n<dd>A letter.</dd>\n</dl>"
     assert mend(true) == true
-    assert mend('<th class="blank level0">&nbsp;</th>') == "<td></td>"
+    assert mend('<th class="blank level0">&nbsp;</th>') == mend("<th></th>") == "<td></td>"
     assert mend('<summary aria-label="Toggle hidden content">') == "<summary>"
     assert mend('<th class="col_heading">N</th>') == '<th class="col_heading">N</th>'
 
