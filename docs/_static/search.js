@@ -32,10 +32,12 @@ const words = (text) => tokenize(text).map(processTerm).filter(Boolean).join(" "
 class Search {
   constructor({ titles, entries, uses, synonyms }) {
     this.synonyms = synonyms.map((pair) => pair.map(words));
+    const answering = new Set(entries.filter(([kind]) => kind === "question").map(([, page]) => page));
     this.documents = entries.map(([kind, page, anchor, section, text, asked = []], id) => ({
       id, kind, anchor, section, text, asked,
       url: page + ".html" + (anchor && "#" + anchor),
       page: titles[page],
+      answers: kind === "page" && answering.has(page), // a question of the handouts
       name: words(section),
       uses: kind === "page" && !anchor ? (uses[page] ?? []).join(" ") : "",
       numbers: asked.map(([year, n]) => `question ${n} ${year}:${n}`).join(" "),
@@ -59,7 +61,7 @@ class Search {
     const known = (term) => isNumber(term) || both.some((some) => some.search(term, { prefix: true }).length);
     const suggested = (some, term) => some.autoSuggest(term, { fuzzy: 0.25, prefix: false })[0];
     const like = (term) => suggested(this.index, term) ?? suggested(this.readers, term);
-    return query.split(" ").map((term) => (known(term) ? term : like(term)?.suggestion ?? term)).join(" ");
+    return query.split(" ").map((term) => (known(term) ? term : like(term)?.suggestion.split(" ")[0] ?? term)).join(" ");
   }
 
   correction(text) {
@@ -101,9 +103,9 @@ class Search {
   }
 
   weight(document, phrase, text) {
-    let weight = WEIGHT[document.kind] * (document.anchor ? 1 : 1.5);
+    let weight = WEIGHT[document.kind] * (document.anchor ? 1 : 1.5) * (document.answers ? 1.2 : 1);
     if (` ${document.name} `.includes(` ${phrase} `)) weight *= 2;
-    if (document.name === phrase && document.kind === "term") weight *= 1.4;
+    if (document.name === phrase && document.kind === "term") weight *= 1.6;
     if (document.section === text && document.kind === "name") weight *= 20;
     if (document.uses.split(" ").includes(text)) weight *= 10;
     return weight;
