@@ -29,7 +29,9 @@ def mend(body):
     Folded code is named by what is seen of it: *Show the code*.
     """
     body = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
-    body = body.replace(' role="doc-biblioentry"', "")  # which stands for an entry of a list
+    for role in ("list", "doc-biblioentry"):  # of references, whose parts are no list's
+        body = body.replace(f'<div role="{role}" class="citation', '<div class="citation')
+        body = re.sub(rf'(<div class="citation" [^>]*) role="{role}"', r"\1", body)
 
     def plain(found):
         lines = found[1].replace("<dd>", "<li>").replace("</dd>", "</li>")
