@@ -20,7 +20,7 @@ from playwright.sync_api import sync_playwright
 
 PAGES = (
     "index architecture/recurrent clip notation resources/learning_rate robustness/ridge "
-    "robustness/weight_decay tutorials/bert/predictions tutorials/clip/retrieval "
+    "robustness/weight_decay tutorials/bert/predictions tutorials/clip/zero_shot "
     "tutorials/nmt/attention"
 ).split()
 TYPES = ("document", "stylesheet", "script", "font", "image")

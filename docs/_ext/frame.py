@@ -205,18 +205,17 @@ class ListQuestions(SphinxPostTransform):
     default_priority = 5  # before references are resolved, those in the answers with them
 
     def run(self, **kwargs):
+        doctree_of = cache(self.env.get_doctree)  # a page has several questions
         for place in list(self.document.findall(every_question)):
             page = self.env.docname
             key = nodes.container(classes=["key"])
             for row in questions():
                 title = [f"{edition}: {row[edition]}" for edition in EDITIONS if row[edition]]
                 key += nodes.rubric("", " · ".join([*title, row["Question"]]))
-                doctree = self.env.get_doctree(row["Page"])
-                for solution in doctree.findall(nodes.Element):
+                for solution in doctree_of(row["Page"]).findall(nodes.Element):
                     if row["Answer"] in solution.get("ids", ()):
                         key += [without_ids(node.deepcopy()) for node in short_answer(solution)]
-                link = link_to(self.app, page, row["Page"])
-                link["refuri"] += f"#{row['Answer']}"
+                link = self.link(page, row, row["Answer"])
                 key += nodes.paragraph("", "", nodes.Text("From "), link)
             switches = [nodes.raw("", switch, format="html") for switch in (FILTER, SWITCH)]
             place.replace_self([switches[0], self.table(page), switches[1], key])
@@ -239,7 +238,7 @@ class ListQuestions(SphinxPostTransform):
         return listed
 
     def link(self, page, row, anchor, text=None):
-        """Make a link to the box of a question."""
+        """Make a link to the box of a question or of its answer."""
         link = link_to(self.app, page, row["Page"])
         link["refuri"] += f"#{anchor}"
         if text:

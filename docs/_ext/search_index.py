@@ -1,6 +1,6 @@
 """The search index: what a reader can find, written for ``docs/_static/search.js``.
 
-An entry is a section of a page, a question, a term of the glossary or a name of the tidyage. It has
+An entry is a section of a page, a question, a term of the glossary or a name of the package. It has
 words only: no code, no output of code, and of mathematics what reads as a word. Sphinx's own index
 is not made. Both files are scripts, so that the search also works from a disk.
 """
@@ -8,6 +8,7 @@ is not made. Both files are scripts, so that the search also works from a disk.
 import csv
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 from docutils import nodes
@@ -94,13 +95,13 @@ def entries_of(docname, doctree, titles):
             yield "term", docname, place["ids"][0], place.astext(), text_of(definition)
 
 
-def entries_of_questions(env):
+def entries_of_questions(env, doctree_of):
     """List the questions of the table: as above, the text what is asked; then the numbers."""
     for row in questions():
         if row["Page"] not in env.found_docs:
             continue
         by_id = {}
-        for node in env.get_doctree(row["Page"]).findall(nodes.Element):
+        for node in doctree_of(row["Page"]).findall(nodes.Element):
             by_id.update(dict.fromkeys(node["ids"], node))
         answer = by_id.get(row["Answer"])
         exercise = by_id.get(answer.get("target_label")) if answer else None
@@ -127,9 +128,10 @@ def write(app, exception):
 def write_data(env, folder):
     """Write the entries, the titles of the pages, what pages use, and the synonyms."""
     titles = {page: env.titles[page].astext() for page in sorted(env.found_docs)}
-    entries = [tidy(entry, titles) for entry in entries_of_questions(env)]
+    doctree_of = cache(env.get_doctree)  # that of a page with questions is asked for more than once
+    entries = [tidy(entry, titles) for entry in entries_of_questions(env, doctree_of)]
     for page in titles:
-        of_page = entries_of(page, env.get_doctree(page), titles)
+        of_page = entries_of(page, doctree_of(page), titles)
         entries += [tidy(entry, titles) for entry in of_page]
     uses = {}
     for name, pages in env.book_users.items():
