@@ -134,7 +134,7 @@ def write_data(env, folder):
         of_page = entries_of(page, doctree_of(page), titles)
         entries += [tidy(entry, titles) for entry in of_page]
     uses = {}
-    for name, pages in env.book_users.items():
+    for name, pages in sorted(env.book_users.items()):
         for page in pages:
             uses.setdefault(page, []).append(name.rpartition(".")[2])
     with open(ROOT / "docs" / "synonyms.csv", encoding="utf-8", newline="") as rows:
