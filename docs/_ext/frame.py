@@ -27,6 +27,7 @@ from sphinx.util.docutils import SphinxDirective
 ROOT = Path(__file__).parents[2]
 EDITIONS = ("2025", "2023")
 WORDS_A_MINUTE = 200
+GALLERY = {"sphx-glr-download-link-note", "sphx-glr-footer", "sphx-glr-timing"}
 EDITION = "".join(
     f'<label><input type="radio" name="edition" value="{value}"{checked}> {words}</label>'
     for value, words, checked in [
@@ -113,6 +114,11 @@ def is_code(node):
     return isinstance(node, nodes.Element) and "Python" in (node.get("language"), node.get("lang"))
 
 
+def is_of_gallery(node):
+    """Whether a node is the gallery's word on the page: its links or its running time."""
+    return isinstance(node, nodes.Element) and not GALLERY.isdisjoint(node.get("classes", []))
+
+
 def is_output(node):
     """Whether the gallery made a node from what a cell showed."""
     return (
@@ -147,9 +153,8 @@ def add_bar(app, doctree, docname):
         if link["reftarget"].endswith(f"{Path(docname).name}.py"):
             link.children = [nodes.Text("script")]
             bar += nodes.list_item("", nodes.paragraph("", "", link.deepcopy()))
-    for part in list(doctree.findall(nodes.container)):  # the bar has the script
-        if "sphx-glr-footer" in part["classes"]:
-            part.parent.remove(part)
+    for part in list(doctree.findall(is_of_gallery)):  # the bar has what it says
+        part.parent.remove(part)
     run = nodes.reference("", "run", refid="run-this-page")
     bar += nodes.list_item("", nodes.paragraph("", "", run))
     cite = nodes.reference("", "cite", refuri=app.builder.get_relative_uri(docname, "cite"))

@@ -12,13 +12,14 @@ from functools import cache
 from pathlib import Path
 
 from docutils import nodes
-from frame import EDITIONS, questions
+from frame import EDITIONS, is_of_gallery, questions
 from sphinx import addnodes
 from sphinx.util.display import progress_message
 
 ROOT = Path(__file__).parents[2]
 BACK_MATTER = set(
-    "index every_question notation references how_it_was_run trained_models cite".split()
+    "index preface every_question notation references how_it_was_run trained_models cite errata 404"
+    .split()
 )
 SILENT = (  # what is not read as text
     nodes.comment,
@@ -64,7 +65,7 @@ def text_of(node):
         return formula(node.astext())
     if isinstance(node, nodes.raw):
         return words_of_html(node.astext())
-    if isinstance(node, SILENT) or node.get("refdomain") == "cite":
+    if isinstance(node, SILENT) or is_of_gallery(node) or node.get("refdomain") == "cite":
         return ""
     if node.get("reftype") in ("eq", "ref", "numref") and not node.get("refexplicit"):
         return "…"  # a number, or a label
