@@ -19,8 +19,9 @@ _COLOR = "#d55e00"
 class ErrorGrids:
     """Grids of the 20 x 20 differences and sums, darker where more runs are wrong.
 
-    The book and notebooks show them without a script. A square says its sentence, and what was
-    answered, when the mouse rests on it. A dot stands for a sentence without a counted answer.
+    They need no script: a square says its sentence, and what was answered, when the mouse rests on
+    it. The book adds a line that is also written by touch and by the arrow keys. A dot stands for a
+    sentence without a counted answer.
 
     ``answers`` maps each model's name to the labels, (S, 800), that its S runs gave to
     :func:`a3.bert.verbal_arithmetic.verbal_arithmetic`; ``counted``, bool (S, 800), says which

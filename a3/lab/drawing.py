@@ -19,7 +19,7 @@ class Drawing:
     Parameters
     ----------
     width, height : float
-        Size in pixels. At most 640 wide, it is still legible on a telephone.
+        Size in pixels. On a telephone what is wider scrolls in its box.
     alt : str
         What the drawing shows, for who cannot see it.
 
@@ -119,4 +119,4 @@ class Drawing:
         return f"Drawing: {self.alt}"
 
     def _repr_html_(self) -> str:
-        return self.svg()
+        return f'<div class="figure-box">{self.svg()}</div>'

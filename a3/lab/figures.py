@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends import BackendFilter, backend_registry
 from matplotlib.colors import is_color_like, to_hex
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from PIL import Image
 
 from a3.lab.drawing import COLORS
@@ -24,6 +25,7 @@ from a3.lab.page import script
 __all__ = ["COLORS", "band", "save", "subplots"]
 
 _INK, _INK_ON_DARK = "#333333", "#cfcfcf"
+_DIMMED = 0.65  # opacity of a picture on a dark page
 
 _STYLE = {
     "axes.axisbelow": True,
@@ -65,26 +67,29 @@ def subplots(*args: Any, alt: str, **options: Any) -> tuple[Figure, Any]:
 def save(figure: Figure, path: str | Path, *, dark: bool = False, dpi: float = 200) -> None:
     """Write ``figure`` as a transparent image, its text and axes inked for a light or a dark page.
 
+    On a dark page pictures (not maps of numbers) are dimmed, so that their white does not dazzle.
     At 200 ``dpi`` it has twice the resolution at which the page shows it. Of its colours 256 are
     kept, which takes a third of the bytes.
     """
     figure.canvas.draw()  # so that every tick exists
-    inked = []
+    changes = []  # how to change an artist, its value, and that for a dark page
     for artist in figure.findobj() if dark else ():
+        if isinstance(artist, AxesImage) and np.ndim(artist.get_array()) == 3:
+            changes.append((artist.set_alpha, artist.get_alpha(), _DIMMED))
         for name in ("color", "edgecolor", "markeredgecolor"):
             value = getattr(artist, f"get_{name}", lambda: None)()
             if is_color_like(value) and to_hex(value) == _INK:
-                inked.append((getattr(artist, f"set_{name}"), value))
+                changes.append((getattr(artist, f"set_{name}"), value, _INK_ON_DARK))
     try:
-        for set_color, _ in inked:
-            set_color(_INK_ON_DARK)
+        for change, _, on_dark in changes:
+            change(on_dark)
         with io.BytesIO() as file:
             figure.savefig(file, dpi=dpi, transparent=True)
             image = Image.open(file).quantize(256, method=Image.Quantize.FASTOCTREE)
         image.save(path, format="PNG", optimize=True)
     finally:
-        for set_color, value in inked:
-            set_color(value)
+        for change, value, _ in changes:
+            change(value)
 
 
 def band(axes: Axes, x: Sequence[float], runs: Sequence[Sequence[float]], label: str, **line: Any):

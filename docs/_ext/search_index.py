@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from docutils import nodes
-from frame import EDITIONS, is_of_gallery, questions
+from frame import EDITIONS, anchors, is_of_gallery, questions
 from sphinx import addnodes
 from sphinx.util.display import progress_message
 
@@ -108,7 +108,8 @@ def entries_of_questions(env, doctree_of):
         exercise = by_id.get(answer.get("target_label")) if answer else None
         text = text_of(exercise) if exercise else ""
         numbers = [(edition, row[edition]) for edition in EDITIONS if row[edition]]
-        yield "question", row["Page"], row["Answer"], row["Question"], text, numbers
+        anchor = next(iter(anchors(row).values()))  # the box of the question, its answer folded
+        yield "question", row["Page"], anchor, row["Question"], text, numbers
 
 
 def tidy(entry, titles):

@@ -31,3 +31,38 @@ const boxes = new ResizeObserver((changed) => {
 addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("div.math > .box, .figure-box").forEach((box) => boxes.observe(box));
 });
+
+// The squares of a grid of answers are read in the line below it: by pointer, touch, and arrow keys.
+function readable(grid) {
+  const squares = [...grid.querySelectorAll("title")].map((title) => title.parentElement);
+  const side = Math.sqrt(squares.length);
+  const line = document.createElement("output");
+  line.textContent = "Point at a square, or go over them with the arrow keys.";
+  grid.after(line);
+  grid.setAttribute("role", "application");
+  grid.setAttribute("tabindex", "0");
+  let at = 0;
+  function read(place) {
+    squares[at].classList.remove("read");
+    at = place;
+    squares[at].classList.add("read");
+    line.textContent = squares[at].textContent;
+  }
+  for (const type of ["pointerdown", "pointermove"])
+    grid.addEventListener(type, ({ target }) => {
+      const place = squares.indexOf(target.closest("rect, circle"));
+      if (place >= 0) read(place);
+    });
+  grid.addEventListener("focus", () => grid.matches(":focus-visible") && read(at));
+  grid.addEventListener("keydown", (event) => {
+    const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+    const step = steps[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const [column, row] = [(at % side) + step[0], Math.floor(at / side) + step[1]];
+    if (Math.min(column, row) >= 0 && Math.max(column, row) < side) read(side * row + column);
+  });
+}
+addEventListener("DOMContentLoaded", () =>
+  document.querySelectorAll(".error-grids svg").forEach(readable)
+);

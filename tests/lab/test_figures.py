@@ -76,6 +76,19 @@ def test_text_and_axes_are_dark_on_light_pages_and_light_on_dark_ones(tmp_path, 
     assert darkest > 0.3 and lightest > 0.75
 
 
+def test_pictures_are_dimmed_on_dark_pages_and_maps_of_numbers_are_not(tmp_path):
+    figure, axes = figures.subplots(1, 2, figsize=(3, 2), alt="A picture beside numbers.")
+    shown = [axes[0].imshow(np.full((4, 4, 3), 255, dtype=np.uint8)), axes[1].imshow(np.eye(4))]
+    opacity = {}
+    for name, dark in (("light", False), ("dark", True)):
+        figures.save(figure, tmp_path / f"{name}.png", dark=dark)
+        assert [image.get_alpha() for image in shown] == [None, None]
+        saved = plt.imread(tmp_path / f"{name}.png")
+        opacity[name] = [saved[saved.shape[0] // 2, x, 3] for x in (150, 450)]
+    assert opacity["light"] == [1, 1]
+    assert 0.5 < opacity["dark"][0] < 0.8 and opacity["dark"][1] == 1
+
+
 def test_the_colours_come_back_when_saving_fails(tmp_path, curves):
     curves.canvas.draw()
     before = colors(curves)

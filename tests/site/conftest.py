@@ -87,7 +87,8 @@ class Window:
         """Open a page of the book and wait until its scripts have run."""
         self.faults.clear()
         self.page.set_viewport_size({"width": 1280, "height": 800})
-        self.page.goto(f"{self.address}/{path}", wait_until="networkidle")
+        self.page.goto(f"{self.address}/{path}", wait_until="load")
+        self.page.evaluate("document.fonts.ready.then(() => null)")
         return self.page
 
     def barriers(self, part="article"):

@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
@@ -98,6 +98,17 @@ def test_a_cold_start_in_a_fold_opens_it(window, page, anchor, seen):
     opened = window.open(f"{page}#{anchor}")
     assert opened.locator(seen).first.is_visible()
     assert opened.evaluate("scrollY") > 0
+
+
+def test_words_that_the_browser_finds_in_a_fold_open_it(window):
+    """By a text fragment, which Chromium looks for as it does for words typed into its search."""
+    page = window.open("tutorials/nmt/attention.html")
+    inside = page.locator("article details.solution p:not(.admonition-title)").nth(2)
+    words = " ".join(inside.text_content().split()[:6])
+    assert not inside.is_visible()
+    page.goto("about:blank")
+    window.open(f"tutorials/nmt/attention.html#:~:text={quote(words)}")
+    inside.wait_for()  # until it is seen
 
 
 def answers(page):

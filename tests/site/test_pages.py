@@ -1,10 +1,11 @@
 """Every built page, opened in a real browser with the network cut."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-SITE = Path(__file__).parents[2] / "_build" / "html"
+SITE = Path(os.environ.get("A3_SITE", Path(__file__).parents[2] / "_build" / "html"))
 BUILT = sorted(path.relative_to(SITE).as_posix() for path in SITE.glob("**/*.html"))
 BUILT = [page for page in BUILT if not page.startswith("_")] or ["index.html"]
 WHOLE = {"index.html", "search.html", "api.html", "tutorials/nmt/attention.html"}  # with its frame
@@ -23,6 +24,14 @@ LOOK = """() => {
             (section) => section.querySelectorAll("li, .citation").length),
     };
 }"""
+
+# The smallest letters of drawings are 12 px, those of figures at their own width about 10.
+SMALL = """() => [
+    ...[...document.querySelectorAll("article svg.drawing text")].filter((text) =>
+        parseFloat(text.getAttribute("font-size")) * text.getScreenCTM().a < 9),
+    ...[...document.querySelectorAll("article .figure-box img")].filter((image) =>
+        image.clientWidth && image.clientWidth < image.getAttribute("width")),
+].map((part) => part.outerHTML.slice(0, 200))"""
 
 FETCH = """() => Promise.all([...document.images].map((image) => {
     image.loading = "eager";
@@ -50,6 +59,7 @@ def test_page(window, path):
 
     page.set_viewport_size({"width": 360, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.evaluate(SMALL) == []
 
 
 def test_a_barrier_is_found(window):
@@ -80,6 +90,22 @@ def test_answer_opens(window):
     answer = page.locator("article .solution").first
     answer.locator(":scope > .admonition-title").click()
     assert answer.locator(":scope > :not(.admonition-title, button)").first.is_visible()
+
+
+def test_a_square_of_the_grids_is_read_by_pointer_touch_and_keyboard(window):
+    page = window.open("tutorials/bert/predictions.html")
+    grid, line = (page.locator(f".error-grids {part}").first for part in ("svg", "output"))
+    squares = grid.locator("title").all_text_contents()
+    assert len(squares) == 400
+    square = grid.locator("rect:has(title), circle:has(title)").nth(43)
+    square.scroll_into_view_if_needed()
+    square.dispatch_event("pointerdown", {"bubbles": True})  # as a finger has it
+    assert line.inner_text() == squares[43]
+    square.hover()
+    grid.focus()
+    for key, place in (("ArrowRight", 44), ("ArrowUp", 24), ("ArrowLeft", 23), ("ArrowDown", 43)):
+        page.keyboard.press(key)
+        assert line.inner_text() == squares[place]
 
 
 def test_dark_mode(window):

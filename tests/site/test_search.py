@@ -12,12 +12,12 @@ ROOT = Path(__file__).parents[2]
 SITE = Path(os.environ.get("A3_SITE", ROOT / "_build" / "html"))
 FIRST = 3
 QUERIES = {  # what must be among the first three; several of one query all must
-    "2.3-3": "tutorials/nmt/extrapolation.html#s3-answer",
-    "2025 2.3-3": "tutorials/nmt/extrapolation.html#s3-answer",
-    "2023, 3.3-3": "tutorials/nmt/extrapolation.html#s3-answer",
-    "1.2.2": "robustness/ridge.html#ridge-closed-form-answer",
-    "2023 1.2.2": "robustness/ridge.html#ridge-closed-form-answer",
-    "2.1.2 (b)": "resources/batch_size.html#regimes-answer",
+    "2.3-3": "tutorials/nmt/extrapolation.html#q2025-2-3-3",
+    "2025 2.3-3": "tutorials/nmt/extrapolation.html#q2025-2-3-3",
+    "2023, 3.3-3": "tutorials/nmt/extrapolation.html#q2025-2-3-3",
+    "1.2.2": "robustness/ridge.html#q2023-1-2-2",
+    "2023 1.2.2": "robustness/ridge.html#q2023-1-2-2",
+    "2.1.2 (b)": "resources/batch_size.html#q2023-2-1-2-b",
     "atention": "tutorials/nmt/attention.html",
     "FGSM": "robustness/attacks.html",
     "IsoFLOP": "tutorials/nmt/isoflop.html",

@@ -49,7 +49,7 @@ grids
 # **Three classifiers** of the sentences: one fine-tuned as a whole, one linear layer on a frozen
 # encoder, one that began at random weights. A row is the first number, a column the second. The
 # stronger the colour, the more of five runs are wrong, among those not trained on it; a dot is a
-# sentence that all were trained on. Rest the mouse on a square to read it, and the answers.
+# sentence that all were trained on. Point at a square to read it, and the answers.
 #
 # The question
 # ------------
