@@ -30,6 +30,24 @@ def test_three_paths_and_six_parts_lead_to_pages(window):
         assert page.request.get(link).ok
 
 
+@pytest.mark.parametrize(
+    ("number", "answer", "words"),
+    [
+        ("2.3-3", "s3-answer", "In short"),
+        ("2.1-2", "n2-answer", "full_like"),
+        ("1.2.2", "ridge-closed-form-answer", "In short"),
+    ],
+)
+def test_an_answer_is_three_clicks_from_here(window, number, answer, words):
+    page = window.open("index.html")
+    page.locator(".paths .sd-card", has_text="The assignment").click()
+    page.get_by_role("link", name=number, exact=True).first.click()
+    fold = page.locator(f"#{answer}")
+    assert not fold.get_by_text(words).first.is_visible()
+    fold.locator("summary").first.click()
+    fold.get_by_text(words).first.wait_for()  # until it is seen
+
+
 def test_every_page_has_a_description_of_its_own(address):
     seen = {}
     for file in SITE.glob("**/*.html"):

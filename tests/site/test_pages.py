@@ -25,6 +25,11 @@ LOOK = """() => {
     };
 }"""
 
+# What must be scrolled at 1280 pixels, with all answers unfolded.
+CUT = """() => [...document.querySelectorAll("article :is(pre, .output_html, div.math > .box)")]
+    .filter((box) => box.scrollWidth > box.clientWidth + 1)
+    .map((box) => [box.scrollWidth - box.clientWidth, box.innerText.slice(0, 200)])"""
+
 # The smallest letters of drawings are 12 px, those of figures at their own width about 10.
 SMALL = """() => [
     ...[...document.querySelectorAll("article svg.drawing text")].filter((text) =>
@@ -56,6 +61,8 @@ def test_page(window, path):
     assert all(found["references"]), "an empty list of references"
 
     assert window.barriers("html" if path in WHOLE else "article") == []
+
+    assert page.evaluate(CUT) == []
 
     page.set_viewport_size({"width": 360, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
