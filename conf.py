@@ -43,6 +43,7 @@ extensions = [
     "legible",
     "mathematics",
     "numbering",
+    "practise",
     "search_index",
     "trained_models",
     "used_on",

@@ -13,4 +13,5 @@ def test_every_module_is_in_the_reference_once():
     modules = {
         ".".join(file.parts) for file in files if file.name[0] != "_" or file.name == "__main__"
     }
+    modules = {name for name in modules if not name.startswith("a3.practice.blanks.")}  # to fill in
     assert sorted(listed) == sorted(modules | {"a3.scaling"})

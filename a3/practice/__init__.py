@@ -1,0 +1,1 @@
+"""Practice: the handouts' programming questions as blanks to fill in, and checks of the answers."""
