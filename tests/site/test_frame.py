@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from a3.practice.questions import QUESTIONS
+
 ROOT = Path(__file__).parents[2]
 SITE = Path(os.environ.get("A3_SITE", ROOT / "_build" / "html"))
 book = pytest.importorskip("book", reason="the docs extra is not installed")
@@ -119,6 +121,20 @@ def test_the_bar_has_numbers_points_times_and_the_script(window):
 def test_a_page_is_read_in_one_sitting(page):
     source = book.executed_pages()[page].read_text(encoding="utf-8")
     assert len(source.splitlines()) <= 300
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.name)
+def test_the_page_of_a_programming_question_says_how_to_practise_it(question):
+    if question.page not in PAGES:
+        pytest.skip("the page is not built")
+    page = soup((SITE / f"{question.page}.html").read_text(encoding="utf-8"), "html.parser")
+    before = page.find("details", id=question.answer).find_previous_sibling("div")
+    assert f"python -m a3.practice {question.name} writes" in " ".join(before.get_text().split())
+
+
+def test_every_code_question_of_the_handouts_can_be_practised():
+    answers = {row["Answer"] for row in frame.questions() if row["Sentences"] == "code"}
+    assert answers <= {question.answer for question in QUESTIONS}
 
 
 def test_folded_lines():

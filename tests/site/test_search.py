@@ -50,6 +50,7 @@ QUERIES = {  # what must be among the first three; several of one query all must
     "rotary": "tutorials/nmt/modern.html",
     "teacher forcing": "glossary.html#term-teacher-forcing",
     "fit_isoflop": "tutorials/nmt/isoflop.html api/a3.scaling.html#a3.scaling.fit_isoflop",
+    "practise": "practice.html",
     "seq2seq": "tutorials/nmt/encoder_decoder.html",
 }
 FIND = "async (query) => (await loadSearch()).find(query).map((result) => result.url)"
