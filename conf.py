@@ -42,6 +42,7 @@ extensions = [
     "landing",
     "legible",
     "mathematics",
+    "notebooks",
     "numbering",
     "practise",
     "search_index",
@@ -64,6 +65,7 @@ sphinx_gallery_conf = {
     "image_scrapers": ("book.save_figures",),
     "reset_modules": ("matplotlib", "book.stamp_script"),
     "reset_modules_order": "both",
+    "notebook_extensions": set(),  # ours are in docs/_ext/notebooks.py
     "within_subsection_order": "book.ReadingOrder",
     "doc_module": ("a3",),
     "remove_config_comments": True,

@@ -6,7 +6,7 @@ Code
     its code folded below it.
 Bar
     Under the title: the question's numbers and points, minutes to read, seconds it ran, the script,
-    and where the lines are that run it: at the end of the page.
+    the notebook, and where the lines are that run it: at the end of the page.
 Every question
     The directive ``every-question`` lists the rows of ``questions.csv``, of one edition or both,
     and under them the short answers of the pages, which a switch shows. A short answer is the
@@ -153,6 +153,8 @@ def add_bar(app, doctree, docname):
         if link["reftarget"].endswith(f"{Path(docname).name}.py"):
             link.children = [nodes.Text("script")]
             bar += nodes.list_item("", nodes.paragraph("", "", link.deepcopy()))
+    notebook = f'<a class="download" download href="{Path(docname).name}.ipynb">notebook</a>'
+    bar += nodes.list_item("", nodes.paragraph("", "", nodes.raw("", notebook, format="html")))
     for part in list(doctree.findall(is_of_gallery)):  # the bar has what it says
         part.parent.remove(part)
     run = nodes.reference("", "run", refid="run-this-page")

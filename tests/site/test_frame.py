@@ -111,7 +111,9 @@ def test_the_bar_has_numbers_points_times_and_the_script(window):
     bar = page.locator(".page-bar").inner_text()
     assert "2025: 2.1-4 (4 points)" in bar and "2023: 3.1-4 (1 point)" in bar
     assert re.search(r"\d+ min to read", bar) and re.search(r"ran in \d+ s", bar)
-    assert page.locator("a[href$='.ipynb'], a[href$='.zip']").count() == 0
+    assert page.locator("a[href$='.ipynb'], a[href$='.zip']").count() == 1
+    notebook = page.locator(".page-bar a", has_text="notebook")
+    assert notebook.get_attribute("href") == "four_runs.ipynb"
     link = page.locator(".page-bar a", has_text="script").get_attribute("href")
     downloaded = (SITE / "tutorials" / "nmt" / link).read_text(encoding="utf-8")
     assert downloaded == (ROOT / "tutorials/nmt/four_runs.py").read_text(encoding="utf-8")
