@@ -103,7 +103,7 @@ class Notebook:
         self.flush()
         self.folds.append(" ".join(title.astext().split()))
         node.remove(title)
-        if is_cell(node.next_node(nodes.TextElement)):
+        if begins_with_code(node):
             self.said.append("It begins with the cell below.")
         self.add(node, level)
         self.flush()
@@ -169,6 +169,17 @@ def heading(node):
 
 def is_cell(node):
     return is_code(node) or node.get("nb_element") == "cell_code"
+
+
+def begins_with_code(node):
+    """Whether a cell of code is the first that is seen of a box."""
+    seen = nodes.TextElement | nodes.image
+    for part in node.findall(nodes.Element):
+        if is_cell(part):
+            return True
+        if isinstance(part, seen) and not isinstance(part, nodes.comment):
+            return False
+    return False
 
 
 def is_group(node):

@@ -79,6 +79,9 @@ def test_a_notebook_has_the_equations_answers_and_pictures_of_its_page(page):
     outputs = [output for cell in read(page).cells for output in cell.get("outputs", ())]
     shown = [output.get("data", {}).get("text/plain") for output in outputs]
     assert {image["alt"] for image in html.select("img:not(.only-dark)")} <= {*shown}
+    code = html.select("details.solution :is(.highlight-Python, .cell_input)")
+    hidden = [cell for cell in read(page).cells if "hide-cell" in cell.metadata.get("tags", ())]
+    assert len(hidden) == len(code)
     for box in html.select(".exercise > .admonition-title"):
         assert box.get_text().split("(")[0].strip() in words
 
