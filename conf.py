@@ -1,6 +1,7 @@
 """Sphinx configuration of the book. What is more than a setting is in docs/_ext."""
 
 import os
+import subprocess
 import sys
 from importlib.metadata import metadata
 from pathlib import Path
@@ -22,8 +23,19 @@ profile = os.environ.get("A3_PROFILE", "full")
 if profile not in ("quick", "full"):
     raise ConfigError(f"A3_PROFILE must be quick or full, not {profile!r}")
 
+
+def commit():
+    """The commit that is built, and whether anything has changed since; empty without git."""
+    describe = ["git", "describe", "--always", "--dirty= with changes", "--abbrev=7", "--exclude=*"]
+    try:
+        return subprocess.run(describe, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return ""
+
+
 extensions = [
     "book",
+    "citing",
     "myst_nb",
     "notfound.extension",
     "numpydoc",
@@ -117,9 +129,9 @@ html_domain_indices = False
 html_scaled_image_link = False  # a figure for dark pages cannot be seen by itself
 html_use_index = False
 html_show_sourcelink = False
-html_context = {"default_mode": "auto"}
+html_context = {"default_mode": "auto", "commit": commit()}
 html_theme_options = {
-    "footer_content_items": ["copyright.html"],
+    "footer_content_items": ["copyright.html", "book-version.html"],
     "navbar_persistent": [],  # the search field is in the sidebar
     "search_as_you_type": False,  # search.js does it
     "show_toc_level": 2,

@@ -153,13 +153,14 @@ def add_bar(app, doctree, docname):
         if link["reftarget"].endswith(f"{Path(docname).name}.py"):
             link.children = [nodes.Text("script")]
             bar += nodes.list_item("", nodes.paragraph("", "", link.deepcopy()))
-    notebook = f'<a class="download" download href="{Path(docname).name}.ipynb">notebook</a>'
-    bar += nodes.list_item("", nodes.paragraph("", "", nodes.raw("", notebook, format="html")))
+    attributes = f'class="reference download internal" download href="{Path(docname).name}.ipynb"'
+    notebook = nodes.raw("", f"<a {attributes}>notebook</a>", format="html")
+    bar += nodes.list_item("", nodes.paragraph("", "", notebook))
     for part in list(doctree.findall(is_of_gallery)):  # the bar has what it says
         part.parent.remove(part)
     run = nodes.reference("", "run", refid="run-this-page")
     bar += nodes.list_item("", nodes.paragraph("", "", run))
-    cite = nodes.reference("", "cite", refuri=app.builder.get_relative_uri(docname, "cite"))
+    cite = nodes.reference("", "cite", refid="cite-this-page")
     bar += nodes.list_item("", nodes.paragraph("", "", cite))
     title.parent.insert(title.parent.index(title) + 1, bar)
     title.parent += how_to_run(docname)

@@ -18,8 +18,8 @@ from sphinx.util.display import progress_message
 
 ROOT = Path(__file__).parents[2]
 BACK_MATTER = set(
-    "index preface every_question notation references how_it_was_run trained_models cite errata 404"
-    .split()
+    "index preface every_question notation references how_it_was_run trained_models changes cite "
+    "errata 404".split()
 )
 SILENT = (  # what is not read as text
     nodes.comment,
