@@ -38,8 +38,9 @@ def same(found: Any, expected: Any, tolerance: float = 1e-5) -> bool:
 
 def expect_pair(result: Any, first: str, second: str) -> tuple[Any, Any]:
     """What a function returns if it is two things."""
-    if not isinstance(result, tuple | list) or len(result) != 2:
-        count = f"{len(result)} things" if isinstance(result, tuple | list) else _kind(result)
+    several = isinstance(result, tuple | list | np.ndarray)
+    if not several or len(result) != 2:
+        count = f"{len(result)} things" if several else _kind(result)
         raise Wrong(f"It must return two things, {first} and {second}; yours returns {count}.")
     return result[0], result[1]
 
@@ -167,9 +168,9 @@ def expect_unchanged(before: Iterable[Any], after: Iterable[Any], names: Iterabl
 
 
 def _kind(value: Any) -> str:
-    return "nothing" if value is None else f"of type {type(value).__name__}"
+    return "None" if value is None else f"of type {type(value).__name__}"
 
 
 def _line(error: Exception) -> str:
-    """The first line of an error, as a sentence."""
-    return f"{str(error).strip().splitlines()[0]:.200}".rstrip(".") + "."
+    """The first sentence of an error."""
+    return str(error).strip().splitlines()[0].partition(". ")[0].rstrip(".") + "."

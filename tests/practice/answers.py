@@ -2,7 +2,7 @@
 
 A wrong answer is a right one with a piece of it changed. The files in ``wrong`` have a block each:
 what it is, the piece after ``-``, what takes its place after ``+``, and after ``>`` a part of the
-sentence that must say so.
+sentence that must say so. Those in ``also_right`` have other ways to be right.
 """
 
 import ast
@@ -70,25 +70,26 @@ def right(name):
     return blank[:start] + lines
 
 
-def wrong(name, old, new):
+def changed(name, old, new):
     """The right file with a piece of it changed."""
     text = right(name)
     assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in\n{text}"
     return text.replace(old, new)
 
 
-def _read(file):
-    """What is wrong to the piece, its replacement and the sentence, of every block of a file."""
+def _read(file, marks):
+    """A name to the piece, its replacement and perhaps the sentence, of every block of a file."""
     found = {}
     for block in file.read_text(encoding="utf-8").strip().split("\n\n"):
         what, *lines = block.splitlines()
-        pieces = ("\n".join(x[2:] for x in lines if x[0] == mark) for mark in "-+>")
-        assert what not in found and {line[0] for line in lines} == {*"-+>"}, block
+        pieces = ("\n".join(x[2:] for x in lines if x[0] == mark) for mark in marks)
+        assert what not in found and {line[0] for line in lines} == {*marks}, block
         found[what] = (*pieces,)
     return found
 
 
-FOLDER = Path(__file__).parent / "wrong"
-WRONG = {name: _read(FOLDER / f"{name}.txt") for name in QUESTION}
+HERE = Path(__file__).parent
+ALSO_RIGHT = {name: _read(HERE / "also_right" / f"{name}.txt", "-+") for name in QUESTION}
+WRONG = {name: _read(HERE / "wrong" / f"{name}.txt", "-+>") for name in QUESTION}
 for name in ("attention", "causal"):
-    WRONG[name] |= _read(FOLDER / "attention_and_causal.txt")
+    WRONG[name] |= _read(HERE / "wrong" / "attention_and_causal.txt", "-+>")

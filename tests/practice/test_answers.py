@@ -5,8 +5,9 @@ import pytest
 from a3.practice.judge import judge
 from a3.practice.questions import QUESTIONS, asked_in
 
-from .answers import QUESTION, WRONG, right, wrong
+from .answers import ALSO_RIGHT, QUESTION, WRONG, changed, right
 
+OTHERS = [(name, what) for name, those in ALSO_RIGHT.items() for what in those]
 MISTAKES = [(name, what) for name, those in WRONG.items() for what in those]
 
 
@@ -31,10 +32,16 @@ def test_the_right_answer_passes(name, tmp_path):
     assert len(verdict.right) >= 3 and verdict.right[0] == "shapes"
 
 
+@pytest.mark.parametrize(("name", "what"), OTHERS, ids=map(" ".join, OTHERS))
+def test_another_right_answer_passes(name, what, tmp_path):
+    verdict = judged(name, changed(name, *ALSO_RIGHT[name][what]), tmp_path)
+    assert not verdict.wrong, f"{verdict.wrong}: {verdict.why}"
+
+
 @pytest.mark.parametrize(("name", "what"), MISTAKES, ids=map(" ".join, MISTAKES))
 def test_a_wrong_answer_gets_its_own_sentence(name, what, tmp_path):
     old, new, sentence = WRONG[name][what]
-    verdict = judged(name, wrong(name, old, new), tmp_path)
+    verdict = judged(name, changed(name, old, new), tmp_path)
     assert sentence in f"{verdict.wrong}: {verdict.why}"
     assert not any(line in verdict.why for line in lines_of_the_answer(name))
 

@@ -10,7 +10,7 @@ from a3.practice.__main__ import main
 from a3.practice.questions import QUESTIONS
 from a3.practice.trial import trial
 
-from .answers import QUESTION, right, wrong
+from .answers import QUESTION, changed, right
 
 STOPS = {
     "loops": ("    while True:\n        pass\n", "time", "not finished after 25 seconds"),
@@ -51,14 +51,14 @@ def test_an_answer_is_tried_in_another_process(here, capfd):
 
 
 def test_a_wrong_answer_is_named_with_what_is_right_so_far(here, capfd):
-    here.joinpath("mine.py").write_text(wrong("line", "return m, c", "return c, m"))
+    here.joinpath("mine.py").write_text(changed("line", "return m, c", "return c, m"))
     assert main(["check", "mine.py"]) == 1
     out = capfd.readouterr().out
     assert "line: line wrong (right so far: shapes)\n  Slope and intercept have changed" in out
 
 
 def test_a_file_may_answer_several_questions(here, capfd):
-    both = right("line") + "\n\n" + wrong("best_size", "(2 * p[0])", "p[0]")
+    both = right("line") + "\n\n" + changed("best_size", "(2 * p[0])", "p[0]")
     here.joinpath("both.py").write_text(both)
     assert main(["check", "both.py"]) == 1
     out = capfd.readouterr().out
