@@ -8,7 +8,7 @@ cells together; its code is hidden until it is asked for.
 import base64
 import html
 import mimetypes
-import tomllib
+from importlib.metadata import metadata
 from pathlib import Path
 
 import nbformat
@@ -21,13 +21,12 @@ from notebook_text import Markdown
 from numbering import labelled
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-ROOT = Path(__file__).parents[2]
 INSTALL = """\
 # The book's package, as of the version that this notebook is of.
 from importlib.util import find_spec
 
 if find_spec("a3") is None:
-    %pip install -q {name}=={version}"""
+    %pip install -q {package}"""
 
 GOES_ON = ", continued"
 
@@ -37,7 +36,9 @@ class Notebook:
 
     def __init__(self, page, text, folder, folded=()):
         self.text, self.folder, self.folded = text, folder, folded
-        self.cells = [v4.new_code_cell(INSTALL.format(**package()))]
+        about = metadata("a3")
+        package = f"{about['Name']}=={about['Version']}"
+        self.cells = [v4.new_code_cell(INSTALL.format(package=package))]
         self.said, self.folds, self.lines = [], [], ()
         self.add(page, 0)
         self.flush()
@@ -78,7 +79,7 @@ class Notebook:
                 self.code(child, any(first <= line <= last for line in self.folded))
             elif child.get("nb_element") == "cell_code":
                 self.cell(child)
-            elif is_output(child):
+            elif is_output(child) and self.after_code():
                 self.output(child)
             elif isinstance(child, fold):
                 self.fold(child, level)
@@ -129,6 +130,10 @@ class Notebook:
         for output in shown:
             self.output(output)
 
+    def after_code(self):
+        """Whether a cell of the page's code was the last thing."""
+        return not any(self.said) and len(self.cells) > 1 and self.cells[-1].cell_type == "code"
+
     def output(self, node):
         """What the last cell of code showed: text, HTML and pictures."""
         cell = self.cells[-1]
@@ -150,12 +155,6 @@ class Notebook:
         width = f' width="{node["width"].removesuffix("px")}"' if node.get("width") else ""
         shown = f'<img alt="{html.escape(alt)}"{width} src="data:{kind};base64,{data}">'
         return v4.new_output("display_data", {"text/html": shown, "text/plain": alt})
-
-
-def package():
-    """The name and the version that the book's package is installed by."""
-    with open(ROOT / "pyproject.toml", "rb") as file:
-        return tomllib.load(file)["project"]
 
 
 def heading(node):

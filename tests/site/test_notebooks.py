@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+import a3
+
 ROOT = Path(__file__).parents[2]
 SITE = Path(os.environ.get("A3_SITE", ROOT / "_build" / "html"))
 nbformat = pytest.importorskip("nbformat", reason="the docs extra is not installed")
-book = pytest.importorskip("book", reason="the docs extra is not installed")
 notebooks = pytest.importorskip("notebooks", reason="the docs extra is not installed")
+book = pytest.importorskip("book", reason="the docs extra is not installed")
 soup = pytest.importorskip("bs4", reason="the docs extra is not installed").BeautifulSoup
 
 PAGES = sorted(page for page in book.executed_pages() if (SITE / f"{page}.html").is_file())
@@ -54,7 +56,7 @@ def test_a_notebook_begins_with_the_package_and_has_the_code_of_its_page(page):
     nbformat.validate(notebook)
     first, *cells = (cell.source for cell in notebook.cells if cell.cell_type == "code")
     assert notebook.cells[0].source == first and 'find_spec("a3") is None' in first
-    assert f"=={notebooks.package()['version']}" in first
+    assert first.endswith(f"=={a3.__version__}")
     assert cells == code_of(page)
 
 
@@ -131,6 +133,16 @@ def markdown(rst, address=""):
 )
 def test_text_becomes_markdown(rst, expected):
     assert markdown(rst) == expected
+
+
+def test_html_and_pictures_in_the_text_are_no_output_of_a_cell(tmp_path):
+    from docutils.core import publish_doctree
+    from notebook_text import Markdown
+
+    rst = "Text.\n\n.. raw:: html\n\n   <b>no</b>\n\n.. image:: a.png\n   :alt: A *line*"
+    made = notebooks.Notebook(publish_doctree(rst), Markdown(), tmp_path).notebook()
+    first, words = made.cells
+    assert not first.outputs and words.source == "Text.\n\n*A \\*line\\**"
 
 
 def test_links_lead_to_the_book_and_are_words_while_it_has_no_address():
