@@ -108,8 +108,8 @@ def entries_of_questions(env, doctree_of):
         exercise = by_id.get(answer.get("target_label")) if answer else None
         text = text_of(exercise) if exercise else ""
         numbers = [(edition, row[edition]) for edition in EDITIONS if row[edition]]
-        anchor = next(iter(anchors(row).values()))  # the box of the question, its answer folded
-        yield "question", row["Page"], anchor, row["Question"], text, numbers
+        box = next(iter(anchors(row).values()), answer["target_label"])  # the answer is folded
+        yield "question", row["Page"], box, row["Question"], text, numbers
 
 
 def tidy(entry, titles):
