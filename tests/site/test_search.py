@@ -124,14 +124,16 @@ def test_dialog_by_keyboard(window):
     assert window.faults == []
 
 
-def test_a_hit_in_a_folded_answer_opens_it(window):
+def test_a_number_leads_to_its_question_with_the_answer_folded(window):
     page = window.open("tutorials/nmt/extrapolation.html")
     page.keyboard.press("Control+k")
     page.keyboard.type("2.3-3")
-    page.locator(".search-list a[href$='#s3-answer']").wait_for()
+    page.locator(".search-list a[href$='#q2025-2-3-3']").wait_for()
     page.keyboard.press("Enter")
-    page.locator("#s3-answer .in-short").wait_for(state="visible")
-    assert not page.locator("#pst-search-dialog").is_visible()
+    page.locator("#pst-search-dialog").wait_for(state="hidden")
+    question = page.locator("article .exercise", has_text="2.3-3").bounding_box()
+    assert 0 <= question["y"] < 400
+    assert not page.locator("#s3-answer .in-short").is_visible()
 
 
 def test_nothing_found_says_what_to_try(window):
