@@ -115,8 +115,9 @@ def entries_of_questions(env, doctree_of):
 def tidy(entry, titles):
     """Leave single spaces in an entry's text, titles for addresses, and no TeX from literals."""
     *parts, text = entry[:5]
-    text = re.sub(r"[\w/]+/\w+", lambda page: titles.get(page[0], page[0]), text)
+    text = re.sub(r"[\w/]+/\w+", lambda page: titles.get(page[0].strip("/"), page[0]), text)
     text = " ".join(re.sub(r"\S*[\\$]\S*", "…", text).split())
+    text = re.sub(r"…( …)+", "…", text)
     return [*parts, re.sub(r" (?=[.,;:?!)])", "", text), *entry[5:]]
 
 

@@ -143,14 +143,17 @@ def test_a_question_has_its_number_as_an_anchor(row):
 
 def test_every_question_shows_one_edition_or_both(window):
     page = window.open("every_question.html")
-    rows = (
-        "() => [...document.querySelectorAll('.questions tbody tr')].filter("
-        "(row) => row.checkVisibility()).length"
-    )
-    assert page.evaluate(rows) == len(frame.questions())
+    shown = """(parts) => [...document.querySelectorAll(parts)].filter(
+        (part) => part.checkVisibility()).length"""
+    assert page.evaluate(shown, ".questions tbody tr") == len(frame.questions())
     for edition in frame.EDITIONS:
         page.locator(f".edition-switch [value='{edition}']").check()
-        assert page.evaluate(rows) == sum(bool(row[edition]) for row in frame.questions())
+        asked = sum(bool(row[edition]) for row in frame.questions())
+        assert page.evaluate(shown, ".questions tbody tr") == asked
+        page.locator(".key-switch input").check()  # the answers, in the place of the table
+        assert page.evaluate(shown, ".key .one") == asked
+        assert page.evaluate(shown, ".questions tbody tr") == 0
+        page.locator(".key-switch input").uncheck()
     page.set_viewport_size({"width": 360, "height": 740})
     assert not page.locator(".questions thead").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -1,4 +1,4 @@
-"""The search: thirty queries and more with what they must find, and what a reader does with it."""
+"""The search: forty queries and more with what they must find, and what a reader does with it."""
 
 import json
 import os
@@ -17,6 +17,11 @@ QUERIES = {  # what must be among the first three; several of one query all must
     "2023, 3.3-3": "tutorials/nmt/extrapolation.html#q2025-2-3-3",
     "1.2.2": "robustness/ridge.html#q2023-1-2-2",
     "2023 1.2.2": "robustness/ridge.html#q2023-1-2-2",
+    "1.2.2 2023": "robustness/ridge.html#q2023-1-2-2",
+    "q 2.3.3": "tutorials/nmt/extrapolation.html#q2025-2-3-3",
+    "causal attention code": "tutorials/nmt/causal.html",
+    "install": "preface.html#run-it-yourself",
+    "isoflop profile": "glossary.html#term-IsoFLOP-profile",
     "2.1.2 (b)": "resources/batch_size.html#q2023-2-1-2-b",
     "atention": "tutorials/nmt/attention.html",
     "FGSM": "robustness/attacks.html",
