@@ -136,7 +136,8 @@ def test_a_question_has_its_number_as_an_anchor(row):
     page = parsed(f"{row['Page']}.html")
     for edition, anchor in frame.anchors(row).items():
         box = page.find(id=anchor)
-        assert "exercise" in (box.get("class") or box.parent["class"])
+        box = box if "exercise" in box.get("class", ()) else box.parent
+        assert box.find(class_="admonition-title").get_text().startswith("Question: ")
         link = table.find("a", href=f"{row['Page']}.html#{anchor}")
         assert link and link.find_parent("tr").find("a", string=row[edition])
 
