@@ -20,7 +20,7 @@ function normal(text) {
     .toLowerCase()
     .replace(/(\d) ?\(([a-z])\)/g, "$1$2")
     .replace(/\b(20\d\d)[\s:,]+(?:question )?(?=\d\S)/g, "$1:")
-    .replace(/(\d[.-]\S+?),? \(?(20\d\d)\b\)?/g, "$2:$1");
+    .replace(/(\d[.-]\S+?),? \(?(20\d\d)\b(?!:)\)?/g, "$2:$1");
 }
 const tokenize = (text) => normal(text).match(/\d+(?:[.:-]\d+)+[a-z]?|[\p{L}\p{N}_]+/gu) ?? [];
 const isNumber = (term) => /^\d+[.:-]/.test(term);
