@@ -19,7 +19,7 @@ FIRST_SCREEN = """() => {
         const box = part.getBoundingClientRect();
         return Math.max(0, Math.min(box.bottom, innerHeight) - box.top) / box.height;
     };
-    const figure = [...document.querySelectorAll("article :is(img, svg[role=img])")].find(
+    const figure = [...document.querySelectorAll("article :is(img, svg[role=img], .live svg)")].find(
         (image) => image.checkVisibility() && image.getBoundingClientRect().height > 60);
     return {
         title: seen(document.querySelector("article h1")),

@@ -1,0 +1,73 @@
+"""The directive ``live-figure``: knobs for the figure before it, where scripts run.
+
+``{live-figure} NAME`` stands below the code that draws a still figure. The page gets an empty place
+before that figure, which ``docs/_static/live/NAME.js`` fills. The still figure is then shown on
+paper only; without scripts it is what is there. Lines ``key: value`` are handed to the script.
+"""
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+SCRIPTS = {  # what a figure needs besides its frame
+    "attacks": ("attacks.js",),
+}
+FRAME = ("figure.js", "drawing.js")
+
+
+class live_figure(nodes.General, nodes.Element):
+    """The place of a live figure."""
+
+
+class LiveFigure(SphinxDirective):
+    required_arguments = 1
+    has_content = True
+
+    def run(self):
+        name = self.arguments[0]
+        if name not in SCRIPTS:
+            raise self.error(f"no live figure {name!r}: expected one of {', '.join(SCRIPTS)}")
+        data = dict(line.split(": ", 1) for line in self.content)
+        return [live_figure(live=name, data=data)]
+
+
+def stand_before_the_still(app, doctree, docname):
+    """Move each place before the figure that was last drawn above it, and mark that as still."""
+    for place in list(doctree.findall(live_figure)):
+        before = []
+        for node in doctree.findall():
+            if node is place:
+                break
+            if isinstance(node, nodes.container) and "figure-box" in node["classes"]:
+                before.append(node)
+        place.parent.remove(place)
+        still = before[-2:]  # for light pages, and for dark
+        for box in still:
+            box["classes"].append("live-still")
+        still[0].parent.insert(still[0].parent.index(still[0]), place)
+
+
+def add_scripts(app, pagename, templatename, context, doctree):
+    """Have a page load the scripts of its figures, and one without a figure load none."""
+    names = [place["live"] for place in doctree.findall(live_figure)] if doctree else []
+    files = dict.fromkeys(file for name in names for file in (*FRAME, *SCRIPTS[name]))
+    if files:
+        app.add_css_file("live/live.css")
+    for file in files:
+        app.add_js_file(f"live/{file}", loading_method="defer")
+
+
+def visit(self, node):
+    data = {f"data-{key}": value for key, value in node["data"].items()}
+    self.body.append(self.starttag(node, "div", "", CLASS="live", **{"data-live": node["live"]}, **data))
+
+
+def depart(self, node):
+    self.body.append("</div>\n")
+
+
+def setup(app):
+    app.add_node(live_figure, html=(visit, depart))
+    app.add_directive("live-figure", LiveFigure)
+    app.connect("doctree-resolved", stand_before_the_still, priority=700)  # after weight.py's boxes
+    app.connect("html-page-context", add_scripts)
+    return {"parallel_read_safe": True}

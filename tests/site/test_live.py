@@ -1,0 +1,152 @@
+"""Live figures, operated in a browser: by keyboard, on a telephone, in the dark, and from a disk."""
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import torch
+
+from a3.theory import robustness
+
+ROOT = Path(__file__).parents[2]
+SITE = Path(os.environ.get("A3_SITE", ROOT / "_build" / "html"))
+live = pytest.importorskip("live", reason="the docs extra is not installed")
+FIGURES = {"robustness/attacks": "attacks"}
+"""The pages with a live figure."""
+
+
+def built(page):
+    if not (SITE / f"{page}.html").is_file():
+        pytest.skip(f"{page} is not built")
+    return page
+
+
+def opened(window, page, question=""):
+    """A page on a telephone, in the dark, and the place of its live figure."""
+    shown = window.open(f"{built(page)}.html{question}")
+    shown.set_viewport_size({"width": 360, "height": 740})
+    shown.evaluate("document.documentElement.dataset.theme = 'dark'")
+    return shown, shown.locator(".live")
+
+
+def state(page):
+    """What the address says, once it has been written."""
+    page.wait_for_timeout(400)
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def test_every_figure_is_tested():
+    sources = [*(ROOT / "docs").glob("**/*.md"), *(ROOT / "tutorials").glob("*/*.py")]
+    with_figure = {}
+    for source in sources:
+        for name in re.findall(r"live-figure(?:\}|::) (\w+)", source.read_text(encoding="utf-8")):
+            folder = ROOT / "docs" if source.suffix == ".md" else ROOT
+            with_figure[source.relative_to(folder).with_suffix("").as_posix()] = name
+    assert with_figure == FIGURES
+    assert live.SCRIPTS.keys() == set(FIGURES.values())
+
+
+# -- Every figure ----------------------------------------------------------------------------------
+@pytest.mark.parametrize("page", FIGURES)
+def test_it_stands_where_the_still_figure_stood(window, page):
+    shown, figure = opened(window, page)
+    still = shown.locator(".live-still")
+    assert figure.locator("svg").first.is_visible() and window.faults == []
+    assert still.count() == 2 and not any(box.is_visible() for box in still.all())
+    assert shown.evaluate("document.documentElement.scrollWidth") == 360
+    shown.emulate_media(media="print")
+    assert not figure.is_visible()
+    assert any(box.locator("img").is_visible() for box in still.all())
+    shown.emulate_media(media="screen")
+
+
+@pytest.mark.parametrize("page", FIGURES)
+def test_without_scripts_the_still_figure_is_there(chromium, address, page):
+    context = chromium.new_context(java_script_enabled=False)
+    shown = context.new_page()
+    shown.goto(f"{address}/{built(page)}.html")
+    assert shown.locator(".live-still img").first.is_visible()
+    assert shown.locator(".live > *").count() == 0
+    context.close()
+
+
+@pytest.mark.parametrize("page", FIGURES)
+def test_it_works_from_a_disk_and_is_what_its_address_says(chromium, page):
+    shown, faults = chromium.new_page(), []
+    shown.on("pageerror", lambda error: faults.append(str(error)))
+    shown.goto((SITE / f"{built(page)}.html").as_uri())
+    knob = shown.locator(".live input[type=range]").first
+    before, line = knob.input_value(), shown.locator(".live-line")
+    knob.press("ArrowRight")
+    after, said = knob.input_value(), line.inner_text()
+    assert after != before and state(shown)
+    shown.reload()
+    assert (knob.input_value(), line.inner_text()) == (after, said)
+    shown.locator(".live-again").click()
+    assert knob.input_value() == before and state(shown) == {}
+    assert faults == []
+    shown.close()
+
+
+@pytest.mark.parametrize("page", FIGURES)
+def test_every_control_is_reached_and_speaks(window, page):
+    shown, figure = opened(window, page)
+    controls = figure.locator("input, button, [role=slider], select, [tabindex]")
+    assert controls.count() > 1
+    for control in controls.all():
+        control.focus()
+        assert control.evaluate("part => part === document.activeElement")
+        box = (control.locator("xpath=..") if control.get_attribute("type") == "radio" else control)
+        assert min(box.bounding_box()[side] for side in ("width", "height")) >= 24
+        value = control.get_attribute("aria-valuetext")
+        if control.get_attribute("type") == "range" or control.get_attribute("role") == "slider":
+            assert value
+            moved = "ArrowLeft" if value == figure_end(control) else "ArrowRight"
+            shown.keyboard.press(moved)
+            assert control.get_attribute("aria-valuetext") != value
+    shown.wait_for_timeout(400)
+    assert figure.locator("[role=status]").inner_text() == figure.locator(".live-line").inner_text()
+    assert window.faults == [] and window.barriers(".live") == []
+
+
+def figure_end(control):
+    """The words of a slider that is at its upper end, else nothing."""
+    at_end = control.evaluate("part => part.max !== undefined && part.value === part.max")
+    return control.get_attribute("aria-valuetext") if at_end else None
+
+
+@pytest.mark.parametrize("page", FIGURES)
+def test_nonsense_in_the_address_is_passed_over(window, page):
+    _, figure = opened(window, page)
+    line = figure.locator(".live-line").inner_text()
+    _, figure = opened(window, page, "?eps=wide&c=&M=NaN&x1=%F0%9F%98%80&beta=1e999&word=%3Cb%3E")
+    assert window.faults == []
+    assert figure.locator(".live-line").inner_text() == line
+
+
+def test_only_pages_with_a_figure_load_its_scripts(window):
+    for path in SITE.glob("**/*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert ("data-live" in text) == ("/live/figure.js" in text), path
+    assert "data-live" not in (SITE / "glossary.html").read_text(encoding="utf-8")
+
+
+# -- Two attacks -----------------------------------------------------------------------------------
+def test_attacks_are_those_of_the_package(window):
+    shown, _ = opened(window, "robustness/attacks")
+    generator = torch.Generator().manual_seed(0)
+    for d in (1, 2, 7):
+        w = torch.randn(d, generator=generator).double() * (torch.arange(d) != 3)
+        x, epsilon = torch.randn(d, generator=generator).double(), 0.3
+        for name, attack in (("fgmStep", robustness.fgm), ("fgsmStep", robustness.fgsm)):
+            step = shown.evaluate(f"([w, epsilon]) => {name}(w, epsilon)", [w.tolist(), epsilon])
+            expected = attack(lambda x, w=w: x @ w, x, epsilon) - x
+            assert torch.allclose(torch.tensor(step).double(), expected, rtol=0, atol=1e-6)
+
+
+def test_attacks_are_equal_where_the_formula_says(window):
+    _, figure = opened(window, "robustness/attacks", "?angle=45&c=1.41421356&eps=1&x1=1&x2=1")
+    lowered = re.findall(r"f\(x′\) = (−?[\d.]+)", figure.locator(".live-line").inner_text())
+    assert len(lowered) == 2 and lowered[0] == lowered[1]
