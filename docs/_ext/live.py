@@ -10,6 +10,8 @@ from sphinx.util.docutils import SphinxDirective
 
 SCRIPTS = {  # what a figure needs besides its frame
     "attacks": ("attacks.js",),
+    "convolution": ("relative_attention.js",),
+    "max_pooling": ("relative_attention.js",),
 }
 FRAME = ("figure.js", "drawing.js")
 
@@ -57,8 +59,9 @@ def add_scripts(app, pagename, templatename, context, doctree):
 
 
 def visit(self, node):
-    data = {f"data-{key}": value for key, value in node["data"].items()}
-    self.body.append(self.starttag(node, "div", "", CLASS="live", **{"data-live": node["live"]}, **data))
+    data = {"live": node["live"]} | node["data"]
+    data = {f"data-{key}": value for key, value in data.items()}
+    self.body.append(self.starttag(node, "div", "", CLASS="live", **data))
 
 
 def depart(self, node):

@@ -1,4 +1,4 @@
-"""Live figures, operated in a browser: by keyboard, on a telephone, in the dark, and from a disk."""
+"""Live figures, operated in a browser: by keyboard, on a telephone, in the dark, from a disk."""
 
 import os
 import re
@@ -8,12 +8,17 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import torch
 
+from a3.theory import relative_attention as ra
 from a3.theory import robustness
 
 ROOT = Path(__file__).parents[2]
 SITE = Path(os.environ.get("A3_SITE", ROOT / "_build" / "html"))
 live = pytest.importorskip("live", reason="the docs extra is not installed")
-FIGURES = {"robustness/attacks": "attacks"}
+FIGURES = {
+    "architecture/convolution": "convolution",
+    "architecture/max_pooling": "max_pooling",
+    "robustness/attacks": "attacks",
+}
 """The pages with a live figure."""
 
 
@@ -131,6 +136,72 @@ def test_only_pages_with_a_figure_load_its_scripts(window):
         text = path.read_text(encoding="utf-8")
         assert ("data-live" in text) == ("/live/figure.js" in text), path
     assert "data-live" not in (SITE / "glossary.html").read_text(encoding="utf-8")
+
+
+# -- Relative attention ----------------------------------------------------------------------------
+ATTEND = """([x, queryKey, value, scores]) => {
+    const p = (distance) => scores[distance + x.length - 1] ?? -Infinity;
+    return relativeAttention(x, queryKey, value, p);
+}"""
+
+
+def test_relative_attention_is_that_of_the_package(window):
+    shown, _ = opened(window, "architecture/convolution")
+    generator = torch.Generator().manual_seed(0)
+    for n, queryKey, value in ((1, 2.0, 1.0), (9, -3.0, 0.5), (24, 40.0, 3.0)):
+        x = torch.rand(n, generator=generator).double()
+        p = torch.randn(2 * n - 1, generator=generator).double()
+        found = shown.evaluate(ATTEND, [x.tolist(), queryKey, value, p.tolist()])
+        output, weights = ra.relative_attention_layer(x, queryKey, 1.0, value, p)
+        for name, expected in (("output", output), ("weights", weights)):
+            assert (torch.tensor(found[name]).double() - expected).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("M", [0.0, 3.0, 12.0])
+def test_convolution_and_its_bound_are_those_of_the_package(window, M):
+    shown, _ = opened(window, "architecture/convolution")
+    x = torch.rand(24, generator=torch.Generator().manual_seed(1)).double()
+    code = """([x, M]) => [relativeAttention(x, 0, 3, neighbours(Math.log(2), 0, M)).output,
+        convolution(x), convolutionBound(x.length, M, Math.max(...x))]"""
+    output, convolved, bound = shown.evaluate(code, [x.tolist(), M])
+    W_V, p = ra.as_convolution([2, 0, 1], 24, elsewhere=-M)
+    expected = ra.relative_attention_layer(x, 0.0, 0.0, W_V, p)[0]
+    assert (torch.tensor(output).double() - expected).abs().max() < 1e-6
+    assert convolved[5] == pytest.approx(float(2 * x[4] + x[6]))
+    expected = ra.convolution_error_bound([2, 0, 1], 24, M, float(x.max()))
+    assert bound == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("k, beta", [(1, 5.0), (3, 300.0)])
+def test_max_pooling_is_that_of_the_package(window, k, beta):
+    shown, _ = opened(window, "architecture/max_pooling")
+    x = torch.rand(24, generator=torch.Generator().manual_seed(2)).double()
+    code = """([x, k, beta]) =>
+        [relativeAttention(x, beta, 1, inWindow(k)).output, maxPooling(x, k)]"""
+    output, largest = shown.evaluate(code, [x.tolist(), k, beta])
+    expected = ra.relative_attention_layer(x, *ra.as_max_pooling(k, 24, beta))[0]
+    assert (torch.tensor(output).double() - expected).abs().max() < 1e-6
+    assert largest[10] == float(x[10 - k : 11 + k].max())
+
+
+def test_a_sequence_is_drawn_by_pointer(window):
+    shown, figure = opened(window, "architecture/max_pooling")
+    figure.locator(".live-sequence").scroll_into_view_if_needed()
+    box = figure.locator(".live-sequence").bounding_box()
+    shown.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.9)
+    shown.mouse.down()
+    shown.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.2)
+    shown.mouse.up()
+    drawn = [float(v) / 100 for v in state(shown)["x"].split("-")]
+    assert len(drawn) == 24 and drawn[12] == pytest.approx(1.0, abs=0.02)
+    assert "the maximum is 1.00" in figure.locator(".live-line").inner_text()
+
+
+def test_a_swapped_sign_is_seen(window):
+    _, figure = opened(window, "architecture/convolution", "?p1=0&p-1=0.6931471805599453&M=16")
+    assert "takes 1.00 of its left neighbour, 2.00 of its right" in (
+        figure.locator(".live-line").inner_text()
+    )
 
 
 # -- Two attacks -----------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ figures.attacks = (figure) => {
     const told = ([step, name, color]) => {
       const after = dot(w, x.map((v, i) => v + step[i]));
       return `<b class="${color}">${name}</b> moves a coordinate by at most ${number(largest(step))}, and ` +
-        `<i>f</i>(<i>x</i>′) = ${number(after)}`;
+        `<i>f</i>(<i>x</i>′) = ${number(after)}${after < 0 && dot(w, x) > 0 ? ": fooled" : ""}`;
     };
     figure.say(`<i>f</i>(<i>x</i>) = ${number(dot(w, x))}. ${told([ends.c0, "FGM", "c0"])}. ${told([ends.c1, "FGSM", "c1"])}.`);
   };

@@ -38,7 +38,7 @@ class Panel {
     this.box = { left, right: width - right, top, bottom: height - bottom };
     this.options = { xlabel, ylabel, log, xticks, yticks, grid };
     this.axes = svg("g");
-    this.layer = svg("g");
+    this.layer = svg("g", { "pointer-events": "none" });
     this.handles = svg("g");
     const clip = `clip-${Panel.count++}`;
     this.clip = `url(#${clip})`;
