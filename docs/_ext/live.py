@@ -3,7 +3,14 @@
 ``{live-figure} NAME`` stands below the code that draws a still figure. The page gets an empty place
 before that figure, which ``docs/_static/live/NAME.js`` fills. The still figure is then shown on
 paper only; without scripts it is what is there. Lines ``key: value`` are handed to the script.
+
+Data that a page shows as :class:`a3.lab.live.Arrays` become a script of their name, which figures
+on any page load when they need it: a page from a disk can load a script, and nothing else.
 """
+
+import re
+import shutil
+from pathlib import Path
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
@@ -12,8 +19,10 @@ SCRIPTS = {  # what a figure needs besides its frame
     "attacks": ("attacks.js",),
     "convolution": ("relative_attention.js",),
     "max_pooling": ("relative_attention.js",),
+    "translate": ("translator.js", "translate.js"),
 }
 FRAME = ("figure.js", "drawing.js")
+DATA = re.compile(r'<script class="live-data"[^>]* data-name="([\w-]+)">(.*?)</script>', re.DOTALL)
 
 
 class live_figure(nodes.General, nodes.Element):
@@ -48,6 +57,29 @@ def stand_before_the_still(app, doctree, docname):
         still[0].parent.insert(still[0].parent.index(still[0]), place)
 
 
+def save_data(app, doctree):
+    """Put the data that a page has shown into files beside its doctree."""
+    folder = Path(app.doctreedir, "live")
+    folder.mkdir(parents=True, exist_ok=True)
+    for raw in list(doctree.findall(nodes.raw)):
+        found = DATA.findall(raw.astext())
+        for name, data in found:
+            new = folder / f"{name}.new"
+            new.write_text(f'liveData("{name}", {data});\n', encoding="utf-8")
+            new.replace(folder / f"{name}.js")
+        if found:
+            raw.parent.remove(raw)
+
+
+def copy_data(app, exception):
+    """Put the data into the built book."""
+    if not exception and app.builder.format == "html":
+        for file in sorted(Path(app.doctreedir, "live").glob("*.js")):
+            to = Path(app.outdir, "_static", "live", "data")
+            to.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, to)
+
+
 def add_scripts(app, pagename, templatename, context, doctree):
     """Have a page load the scripts of its figures, and one without a figure load none."""
     names = [place["live"] for place in doctree.findall(live_figure)] if doctree else []
@@ -71,6 +103,8 @@ def depart(self, node):
 def setup(app):
     app.add_node(live_figure, html=(visit, depart))
     app.add_directive("live-figure", LiveFigure)
+    app.connect("doctree-read", save_data)
     app.connect("doctree-resolved", stand_before_the_still, priority=700)  # after weight.py's boxes
     app.connect("html-page-context", add_scripts)
+    app.connect("build-finished", copy_data, priority=950)  # after weight.py has read the scripts
     return {"parallel_read_safe": True}

@@ -1,15 +1,23 @@
 """Live figures, operated in a browser: by keyboard, on a telephone, in the dark, from a disk."""
 
+import json
+import math
 import os
 import re
+from base64 import b64decode
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pytest
 import torch
 
 from a3.theory import relative_attention as ra
 from a3.theory import robustness
+from a3.translation.decoding import translate
+from a3.translation.encoder_decoder import EncoderDecoder
+from a3.translation.pig_latin import large_words, pig_latin
+from a3.translation.word_pairs import SOS, decode, encode
 
 ROOT = Path(__file__).parents[2]
 SITE = Path(os.environ.get("A3_SITE", ROOT / "_build" / "html"))
@@ -17,7 +25,9 @@ live = pytest.importorskip("live", reason="the docs extra is not installed")
 FIGURES = {
     "architecture/convolution": "convolution",
     "architecture/max_pooling": "max_pooling",
+    "index": "translate",
     "robustness/attacks": "attacks",
+    "tutorials/nmt/four_runs": "translate",
 }
 """The pages with a live figure."""
 
@@ -33,6 +43,7 @@ def opened(window, page, question=""):
     shown = window.open(f"{built(page)}.html{question}")
     shown.set_viewport_size({"width": 360, "height": 740})
     shown.evaluate("document.documentElement.dataset.theme = 'dark'")
+    shown.locator(".live svg").first.wait_for(state="visible")
     return shown, shown.locator(".live")
 
 
@@ -58,7 +69,7 @@ def test_every_figure_is_tested():
 def test_it_stands_where_the_still_figure_stood(window, page):
     shown, figure = opened(window, page)
     still = shown.locator(".live-still")
-    assert figure.locator("svg").first.is_visible() and window.faults == []
+    assert window.faults == []
     assert still.count() == 2 and not any(box.is_visible() for box in still.all())
     assert shown.evaluate("document.documentElement.scrollWidth") == 360
     shown.emulate_media(media="print")
@@ -82,15 +93,20 @@ def test_it_works_from_a_disk_and_is_what_its_address_says(chromium, page):
     shown, faults = chromium.new_page(), []
     shown.on("pageerror", lambda error: faults.append(str(error)))
     shown.goto((SITE / f"{built(page)}.html").as_uri())
-    knob = shown.locator(".live input[type=range]").first
-    before, line = knob.input_value(), shown.locator(".live-line")
-    knob.press("ArrowRight")
-    after, said = knob.input_value(), line.inner_text()
+    figure = shown.locator(".live")
+    before = figure.inner_text()
+    if FIGURES[page] == "translate":
+        shown.locator(".live-text-field").fill("squid")
+        shown.locator(".live-text-field").press("Enter")
+    else:
+        shown.locator(".live input[type=range]").first.press("ArrowRight")
+    after = figure.inner_text()
     assert after != before and state(shown)
     shown.reload()
-    assert (knob.input_value(), line.inner_text()) == (after, said)
+    shown.locator(".live svg").first.wait_for(state="visible")
+    assert figure.inner_text() == after
     shown.locator(".live-again").click()
-    assert knob.input_value() == before and state(shown) == {}
+    assert figure.inner_text() == before and state(shown) == {}
     assert faults == []
     shown.close()
 
@@ -98,7 +114,7 @@ def test_it_works_from_a_disk_and_is_what_its_address_says(chromium, page):
 @pytest.mark.parametrize("page", FIGURES)
 def test_every_control_is_reached_and_speaks(window, page):
     shown, figure = opened(window, page)
-    controls = figure.locator("input, button, [role=slider], select, [tabindex]")
+    controls = figure.locator("input, button, [role=slider]")
     assert controls.count() > 1
     for control in controls.all():
         control.focus()
@@ -111,6 +127,7 @@ def test_every_control_is_reached_and_speaks(window, page):
             moved = "ArrowLeft" if value == figure_end(control) else "ArrowRight"
             shown.keyboard.press(moved)
             assert control.get_attribute("aria-valuetext") != value
+    figure.locator("input, button").last.press("Enter")
     shown.wait_for_timeout(400)
     assert figure.locator("[role=status]").inner_text() == figure.locator(".live-line").inner_text()
     assert window.faults == [] and window.barriers(".live") == []
@@ -126,7 +143,7 @@ def figure_end(control):
 def test_nonsense_in_the_address_is_passed_over(window, page):
     _, figure = opened(window, page)
     line = figure.locator(".live-line").inner_text()
-    _, figure = opened(window, page, "?eps=wide&c=&M=NaN&x1=%F0%9F%98%80&beta=1e999&word=%3Cb%3E")
+    _, figure = opened(window, page, "?eps=wide&c=&M=NaN&x1=%F0%9F%98%80&beta=1e999")
     assert window.faults == []
     assert figure.locator(".live-line").inner_text() == line
 
@@ -188,9 +205,9 @@ def test_a_sequence_is_drawn_by_pointer(window):
     shown, figure = opened(window, "architecture/max_pooling")
     figure.locator(".live-sequence").scroll_into_view_if_needed()
     box = figure.locator(".live-sequence").bounding_box()
-    shown.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.9)
+    shown.mouse.move(box["x"] + box["width"] * 0.52, box["y"] + box["height"] * 0.9)
     shown.mouse.down()
-    shown.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.2)
+    shown.mouse.move(box["x"] + box["width"] * 0.52, box["y"] + box["height"] * 0.2)
     shown.mouse.up()
     drawn = [float(v) / 100 for v in state(shown)["x"].split("-")]
     assert len(drawn) == 24 and drawn[12] == pytest.approx(1.0, abs=0.02)
@@ -221,3 +238,101 @@ def test_attacks_are_equal_where_the_formula_says(window):
     _, figure = opened(window, "robustness/attacks", "?angle=45&c=1.41421356&eps=1&x1=1&x2=1")
     lowered = re.findall(r"f\(x′\) = (−?[\d.]+)", figure.locator(".live-line").inner_text())
     assert len(lowered) == 2 and lowered[0] == lowered[1]
+
+
+# -- Translate anything ----------------------------------------------------------------------------
+TRANSLATORS = ["large-32", "large-64", "small-32", "small-64", "tuned"]
+
+
+def weights_of(name):
+    """The model that the browser has, made of the file that the page has written."""
+    text = (SITE / "_static" / "live" / "data" / f"{name}.js").read_text(encoding="utf-8")
+    assert len(text) <= 400_000
+    data = json.loads(re.fullmatch(r'liveData\("[\w-]+", (.*)\);\n', text)[1])
+    kind, size = ("floats", "<f4") if "floats" in data else ("integers", "<i2")
+    numbers = torch.tensor(np.frombuffer(b64decode(data[kind]), size).astype(np.float32))
+    if kind == "integers":
+        shapes = [torch.Size(shape) for shape in data["shapes"].values()]
+        rows = [shape[-1] for shape in shapes for _ in range(shape[:-1].numel())]
+        scales = torch.tensor(np.frombuffer(b64decode(data["scales"]), "<f4").copy())
+        numbers = numbers * scales.repeat_interleave(torch.tensor(rows))
+    sizes = [math.prod(shape) for shape in data["shapes"].values()]
+    parts = zip(data["shapes"].items(), numbers.split(sizes), strict=True)
+    weights = {key: part.reshape(shape) for (key, shape), part in parts}
+    layers = 1 + max(int(key.split(".")[2]) for key in weights if "layers" in key)
+    model = EncoderDecoder(weights["encoder.embedding.weight"].shape[1], layers)
+    model.load_state_dict(weights)
+    return model
+
+
+@pytest.mark.parametrize("name", TRANSLATORS)
+def test_a_translator_in_the_page_is_the_model_in_torch(window, name):
+    shown, _ = opened(window, "tutorials/nmt/four_runs", f"?by={name}")
+    words = large_words()[:20_000:203] + ["well-known", "a"]
+    found = shown.evaluate(
+        """async ([name, words]) => {
+            const { arrays } = await loadData(name);
+            return words.map((word) => translateWord(arrays, word).map(({ token, logits, looks }) =>
+                [token, [...logits], looks.cross.at(-1), looks.self[0]]));
+        }""",
+        [name, words],
+    )
+    model = weights_of(name)
+    assert len(words) > 100
+    for word, steps, expected in zip(words, found, translate(model, words), strict=True):
+        tokens, logits, cross, own = zip(*steps, strict=True)
+        assert decode(tokens) == expected
+        source, inputs = torch.tensor([encode(word)]), torch.tensor([[SOS, *tokens[:-1]]])
+        with torch.no_grad():
+            truth, maps = model(source, inputs)
+        assert (torch.tensor(logits) - truth[0]).abs().max() < 1e-4
+        assert (torch.tensor(cross) - maps.cross[-1][0]).abs().max() < 1e-5
+        for t, weights in enumerate(own):
+            assert (torch.tensor(weights) - maps.decoder[0][0, t, : t + 1]).abs().max() < 1e-5
+
+
+def test_the_rule_in_the_page_is_that_of_the_package(window):
+    shown, _ = opened(window, "tutorials/nmt/four_runs")
+    words = large_words()
+    assert shown.evaluate("words => words.map(pigLatin)", words) == [*map(pig_latin, words)]
+
+
+@pytest.mark.parametrize(
+    "text, answer",
+    [
+        ("", "Type a word"),
+        ("cafe\N{COMBINING ACUTE ACCENT}", "letters a to z"),
+        ("\N{GRINNING FACE}", "letters a to z"),
+        ("<b>", "letters a to z"),
+        ("-a", "between two letters"),
+        ("a" * 21, "At most 20 letters"),
+        ("a " * 9, "At most 8 words"),
+    ],
+)
+def test_what_cannot_be_translated_is_answered_in_words(window, text, answer):
+    shown, figure = opened(window, "tutorials/nmt/four_runs")
+    figure.locator("input[type=text]").fill(text)
+    assert answer in figure.locator(".live-line").inner_text()
+    assert not figure.locator(".live-map").first.is_visible()
+    figure.locator("input[type=text]").fill("  The AIR ")
+    letters = figure.locator(".live-letters button")
+    assert letters.count() == len(pig_latin("the")) + len(pig_latin("air")) + 2
+    assert window.faults == []
+
+
+def test_letters_are_gone_through_by_keyboard_and_a_wrong_one_is_marked(window):
+    question = "?word=thirty-one&by=small-32"
+    shown, figure = opened(window, "tutorials/nmt/four_runs", question)
+    letters = figure.locator(".live-letters button")
+    written = translate(weights_of("small-32"), ["thirty-one"])[0]
+    assert "".join(letters.all_inner_texts())[:-1] == written != pig_latin("thirty-one")
+    assert pig_latin("thirty-one") in figure.locator(".live-truth").inner_text()
+    marked = ["wrong" in letter.get_attribute("aria-label") for letter in letters.all()]
+    pairs = zip(written, pig_latin("thirty-one"), strict=False)
+    assert marked.index(True) == [a == b for a, b in pairs].index(False)
+    letters.first.focus()
+    for place in (1, 2):
+        shown.keyboard.press("ArrowRight")
+        assert letters.nth(place).evaluate("part => part === document.activeElement")
+        assert f"letter {place + 1}: {written[place]}" in figure.locator(".live-line").inner_text()
+    assert state(shown) == {"word": "thirty-one", "by": "small-32", "at": "2"}

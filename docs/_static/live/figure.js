@@ -32,6 +32,34 @@ function readNumber(text, low, high) {
   return text.trim() && Number.isFinite(+text) ? Math.min(high, Math.max(low, +text)) : undefined;
 }
 
+// Arrays that a page has written when it ran: a script of that name beside this one calls `liveData`.
+const dataOfPages = {};
+function liveData(name, { about, shapes, floats, integers, scales }) {
+  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
+  const arrays = {};
+  const numbers = floats ? new Float32Array(bytes(floats)) : Float32Array.from(new Int16Array(bytes(integers)));
+  const scale = scales && new Float32Array(bytes(scales));
+  let [at, row] = [0, 0];
+  for (const [key, shape] of Object.entries(shapes)) {
+    const columns = shape.at(-1);
+    const data = numbers.subarray(at, (at += shape.reduce((a, b) => a * b)));
+    // rounded: each row of integers times its number
+    if (scale) data.forEach((v, i) => (data[i] = v * scale[row + Math.floor(i / columns)]));
+    row += data.length / columns;
+    arrays[key] = { shape, data };
+  }
+  dataOfPages[name] = { about, arrays };
+}
+const onTheWay = {};
+function loadData(name) {
+  return (onTheWay[name] ??= new Promise((done, fail) => {
+    const script = make("script", { src: `${folderOfScripts}data/${name}.js` });
+    script.addEventListener("load", () => done(dataOfPages[name]));
+    script.addEventListener("error", fail);
+    document.head.append(script);
+  }));
+}
+
 class Figure {
   constructor(place) {
     this.place = place;
@@ -45,7 +73,7 @@ class Figure {
     this.spoken = make("p", { class: "live-spoken", role: "status" });
     const again = make("button", { type: "button", class: "live-again" }, "Start again");
     again.addEventListener("click", () => this.set(this.first, true));
-    this.parts = [this.panels, this.knobs, make("div", { class: "live-foot" }, this.line, again), this.spoken];
+    this.parts = make("div", {}, this.panels, this.knobs, make("div", { class: "live-foot" }, this.line, again), this.spoken);
   }
 
   // A value of the state, which starts as given or as the address has it: `read` makes it of text.
@@ -62,6 +90,7 @@ class Figure {
   }
 
   update() {
+    if (!this.place.firstChild) return;
     this.shown.forEach((show) => show());
     this.draw(this.values);
   }
@@ -121,11 +150,21 @@ class Figure {
   }
 }
 
+// A figure is made when it is near the screen; only then does the still one go.
 document.addEventListener("DOMContentLoaded", () => {
-  for (const place of document.querySelectorAll("[data-live]")) {
-    const figure = new Figure(place);
-    figures[place.dataset.live](figure, place.dataset);
-    figure.update();
-    place.append(...figure.parts); // now the still figure goes
-  }
+  const near = new IntersectionObserver((changes) => {
+    for (const { target, isIntersecting } of changes) {
+      if (!isIntersecting) continue;
+      near.unobserve(target);
+      build(target);
+    }
+  }, { rootMargin: "600px" });
+  document.querySelectorAll("[data-live]").forEach((place) => near.observe(place));
 });
+
+async function build(place) {
+  const figure = new Figure(place);
+  await figures[place.dataset.live](figure, place.dataset);
+  place.append(figure.parts); // the still one goes
+  figure.update();
+}
