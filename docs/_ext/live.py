@@ -19,6 +19,7 @@ SCRIPTS = {  # what a figure needs besides its frame
     "attacks": ("attacks.js",),
     "convolution": ("relative_attention.js",),
     "max_pooling": ("relative_attention.js",),
+    "temperature": ("temperature.js",),
     "translate": ("translator.js", "translate.js"),
 }
 FRAME = ("figure.js", "drawing.js")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from a3.clip.contrastive import contrastive_loss, cosine_similarity
 from a3.theory import relative_attention as ra
 from a3.theory import robustness
 from a3.translation.decoding import translate
@@ -27,6 +28,7 @@ FIGURES = {
     "architecture/max_pooling": "max_pooling",
     "index": "translate",
     "robustness/attacks": "attacks",
+    "tutorials/clip/temperature": "temperature",
     "tutorials/nmt/four_runs": "translate",
 }
 """The pages with a live figure."""
@@ -336,3 +338,28 @@ def test_letters_are_gone_through_by_keyboard_and_a_wrong_one_is_marked(window):
         assert letters.nth(place).evaluate("part => part === document.activeElement")
         assert f"letter {place + 1}: {written[place]}" in figure.locator(".live-line").inner_text()
     assert state(shown) == {"word": "thirty-one", "by": "small-32", "at": "2"}
+
+
+# -- The temperature -------------------------------------------------------------------------------
+@pytest.mark.parametrize("tau", [0.5, 14.3, 200.0])
+def test_loss_and_negatives_are_those_of_the_package(window, tau):
+    shown, _ = opened(window, "tutorials/clip/temperature")
+    X, Y = torch.randn(2, 9, 4, generator=torch.Generator().manual_seed(0)).double()
+    s = cosine_similarity(X, Y)
+    code = """([rows, tau]) =>
+        [contrastiveLoss(rows, columnsOf(rows), tau), negativesThatCount(rows, tau)]"""
+    loss, count = shown.evaluate(code, [s.tolist(), tau])
+    assert loss == pytest.approx(float(contrastive_loss(X, Y, tau)), abs=1e-6)
+    shares = (tau * s.clone().fill_diagonal_(-torch.inf)).softmax(dim=1)
+    expected = float(torch.special.entr(shares).sum(dim=1).exp().mean())
+    assert count == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_best_scale_is_found_by_the_knob(window):
+    _, figure = opened(window, "tutorials/clip/temperature")
+    losses = {}
+    for tau in (10, 19.5, 40):
+        _, figure = opened(window, "tutorials/clip/temperature", f"?tau={tau}")
+        line = figure.locator(".live-line").inner_text()
+        losses[tau] = float(re.search(r"the loss is ([\d.]+)", line)[1])
+    assert min(losses, key=losses.get) == 19.5

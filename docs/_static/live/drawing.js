@@ -33,7 +33,7 @@ function powersOfTen([low, high], most = 6) {
 class Panel {
   // `label` names the panel for who cannot see it; `log` has the names of axes in powers of ten.
   constructor(figure, { label, x, y, width = 360, height = 250, log = "", xlabel = "", ylabel = "", xticks, yticks,
-    left = 38, right = 10, top = 24, bottom = 40, grid = true, interactive = false }) {
+    left = 38, right = 10, top = 24, bottom = 40, grid = true, interactive = false, parent = figure.panels }) {
     this.figure = figure;
     this.box = { left, right: width - right, top, bottom: height - bottom };
     this.options = { xlabel, ylabel, log, xticks, yticks, grid };
@@ -46,7 +46,7 @@ class Panel {
     this.svg = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "live-panel", "aria-label": label,
       role: interactive ? "group" : "img" },
       svg("defs", {}, svg("clipPath", { id: clip }, frame)), this.axes, this.layer, this.handles);
-    figure.panels.append(this.svg);
+    parent.append(this.svg);
     this.scale(x, y);
   }
 
@@ -75,7 +75,7 @@ class Panel {
       this.axes.append(svg("text", { x: this.X(v), y: bottom + 16, "text-anchor": "middle" }, written(v, "x")));
     }
     this.axes.append(svg("path", { d: `M${left},${top}V${bottom}H${right}`, class: "live-axis" }),
-      svg("text", { x: (left + right) / 2, y: bottom + 34, "text-anchor": "middle", class: "live-label" }, ...slanted(xlabel)),
+      svg("text", { x: (left + right) / 2, y: bottom + (xticks?.length === 0 ? 18 : 34), "text-anchor": "middle", class: "live-label" }, ...slanted(xlabel)),
       svg("text", { x: left - 6, y: top - 10, class: "live-label" }, ...slanted(ylabel)));
   }
 
