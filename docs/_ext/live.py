@@ -17,7 +17,9 @@ from sphinx.util.docutils import SphinxDirective
 
 SCRIPTS = {  # what a figure needs besides its frame
     "attacks": ("attacks.js",),
+    "batch_size": ("noisy_quadratic.js",),
     "convolution": ("relative_attention.js",),
+    "learning_rate": ("noisy_quadratic.js",),
     "max_pooling": ("relative_attention.js",),
     "temperature": ("temperature.js",),
     "translate": ("translator.js", "translate.js"),

@@ -15,6 +15,7 @@ import torch
 from a3.clip.contrastive import contrastive_loss, cosine_similarity
 from a3.theory import relative_attention as ra
 from a3.theory import robustness
+from a3.theory.noisy_quadratic import NoisyQuadratic
 from a3.translation.decoding import translate
 from a3.translation.encoder_decoder import EncoderDecoder
 from a3.translation.pig_latin import large_words, pig_latin
@@ -27,6 +28,8 @@ FIGURES = {
     "architecture/convolution": "convolution",
     "architecture/max_pooling": "max_pooling",
     "index": "translate",
+    "resources/batch_size": "batch_size",
+    "resources/learning_rate": "learning_rate",
     "robustness/attacks": "attacks",
     "tutorials/clip/temperature": "temperature",
     "tutorials/nmt/four_runs": "translate",
@@ -338,6 +341,70 @@ def test_letters_are_gone_through_by_keyboard_and_a_wrong_one_is_marked(window):
         assert letters.nth(place).evaluate("part => part === document.activeElement")
         assert f"letter {place + 1}: {written[place]}" in figure.locator(".live-line").inner_text()
     assert state(shown) == {"word": "thirty-one", "by": "small-32", "at": "2"}
+
+
+# -- The noisy quadratic ---------------------------------------------------------------------------
+MODELS = {
+    "one weight": NoisyQuadratic([1.0], [1.0], [1.0]),
+    "many": NoisyQuadratic([2.0, 0.5, 0.01, 0.0], [1.0, 0.0, 3.0, 1.0], [0.5, 1.0, 40.0, 1.0]),
+}
+
+
+def in_javascript(model):
+    parts = {"h": model.curvature, "c": model.noise, "start": model.start}
+    return {name: part.tolist() for name, part in parts.items()}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_noisy_quadratic_is_that_of_the_package(window, name):
+    shown, _ = opened(window, "resources/learning_rate")
+    model = MODELS[name]
+    for T, eta, B in ((0, 0.3, 2.0), (1, 0.7, 0.1), (50, 1.0, 8.0), (999, 1e-4, 1e6)):
+        code = "([model, T, eta, B]) => lossParts(model, T, eta, B)"
+        found = shown.evaluate(code, [in_javascript(model), T, eta, B])
+        mean, variance = model.second_moment(T, eta, B)
+        expected = [float((model.curvature * part).sum() / 2) for part in (mean, variance)]
+        assert found == pytest.approx(expected, rel=1e-6, abs=1e-12)
+
+
+def test_best_rates_and_fewest_steps_are_those_of_the_package(window):
+    shown, _ = opened(window, "resources/learning_rate")
+    model = MODELS["one weight"]
+    for T, B in ((1, 0.3), (10, 100.0), (1000, 1e5)):
+        found = shown.evaluate(
+            "([model, T, B]) => bestRate(model, T, B)", [in_javascript(model), T, B]
+        )
+        assert found == pytest.approx(float(model.best_learning_rate(T, B)[0]), rel=1e-6)
+    for B in (0.01, 10.0, 1e6):
+        steps, rate = shown.evaluate(
+            "([model, B]) => fewestSteps(model, 5e-4, B)", [in_javascript(model), B]
+        )
+        expected = model.fewest_steps(5e-4, B)
+        assert (steps, rate) == (expected[0], pytest.approx(float(expected[1]), rel=1e-5))
+
+
+def test_a_rate_beyond_stability_is_said_to_diverge(window):
+    _, figure = opened(window, "resources/learning_rate", "?eta=2.1&T=40")
+    assert "the weight diverges" in figure.locator(".live-line").inner_text()
+    _, figure = opened(window, "resources/batch_size", "?B=1000000&f=3")
+    assert "never reached: the steepest" in figure.locator(".live-line").inner_text()
+    _, figure = opened(window, "resources/batch_size", "?B=10&f=10")
+    assert "never reached: the noise" in figure.locator(".live-line").inner_text()
+
+
+@pytest.mark.parametrize("point, B", [("C", 1), ("A", 1 / 30), ("B", 30)])
+def test_points_of_the_curve_have_the_pages_steps(window, point, B):
+    h = torch.logspace(0, -3, 60, dtype=torch.double)
+    model = NoisyQuadratic(curvature=h, noise=1 / h, start=1 / h)
+    target = 0.1 * float(model.loss(0, 0, 1))
+    least, fewest = (model.fewest_steps(target, size)[0] for size in (0.1, math.inf))
+    size = float(f"{B * float(least) * 0.1 / float(fewest):.3g}")
+    _, figure = opened(window, "resources/batch_size", f"?B={size}")
+    said = figure.locator(".live-line b").first.inner_text().removesuffix(" steps")
+    steps = float(model.fewest_steps(target, size)[0])
+    assert float(said.replace("\N{NO-BREAK SPACE}", "").replace(" ", "")) == pytest.approx(
+        steps, rel=0.005
+    )
 
 
 # -- The temperature -------------------------------------------------------------------------------

@@ -57,11 +57,13 @@ class Panel {
     const map = (range, from, to, logarithmic) => {
       const of = logarithmic ? Math.log10 : (v) => v;
       const [low, high] = range.map(of);
-      return (v) => from + ((of(v) - low) / (high - low)) * (to - from);
+      const inverse = logarithmic ? (v) => 10 ** v : (v) => v;
+      return [(v) => from + ((of(v) - low) / (high - low)) * (to - from),
+        (pixel) => inverse(low + (high - low) * Math.min(1, Math.max(0, (pixel - from) / (to - from))))];
     };
     [this.xs, this.ys] = [x, y];
-    this.X = map(x, left, right, log.includes("x"));
-    this.Y = map(y, bottom, top, log.includes("y"));
+    [this.X, this.ofX] = map(x, left, right, log.includes("x"));
+    [this.Y, this.ofY] = map(y, bottom, top, log.includes("y"));
     this.axes.replaceChildren();
     const ticksOf = (range, name, given) => given ?? (log.includes(name) ? powersOfTen(range) : niceTicks(range));
     const written = (v, name) => (log.includes(name) && (v < 0.01 || v > 100)
@@ -135,26 +137,24 @@ class Panel {
   // The place of a pointer, in the units of the axes.
   at(event) {
     const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(this.svg.getScreenCTM().inverse());
-    const { left, right, top, bottom } = this.box;
-    const between = ([low, high], share) => low + (high - low) * Math.min(1, Math.max(0, share));
-    return [between(this.xs, (x - left) / (right - left)), between(this.ys, (bottom - y) / (bottom - top))];
+    return [this.ofX(x), this.ofY(y)];
   }
 
-  // A point to drag, or to move by arrow keys. Its values have names, and starting values, in the state;
-  // `at` gives its place for a state, `move` the values for a place.
-  handle({ names, start, label, letter = "", color = "ink", at, move, range = this.xs, step = 0.05 }) {
+  // A point to drag, or to move by arrow keys. Values of its own have names and starting values in the state;
+  // `at` gives its place for a state, `move` the values for a place, `text` its place in words.
+  handle({ names, start, label, letter = "", color = "ink", at, move, range = this.xs,
+    text = (x, y) => `at ${number(x)} and ${number(y)}` }) {
     const { figure } = this;
     const mark = svg("g", { class: `live-handle ${color}`, tabindex: 0, role: "slider", "aria-label": label,
-      "aria-valuemin": range[0], "aria-valuemax": range[1] },
+      "aria-valuemin": this.xs[0], "aria-valuemax": this.xs[1] },
       svg("circle", { r: 17, class: "live-touch" }), svg("circle", { r: 7, class: "live-dot" }),
       svg("text", { x: 11, y: -11, class: "live-text" }, ...slanted(letter)));
     const show = () => {
       const [x, y] = at(figure.values);
       mark.setAttribute("transform", `translate(${this.X(x)},${this.Y(y)})`);
-      mark.setAttribute("aria-valuenow", figure.values[names[0]]);
-      mark.setAttribute("aria-valuetext", `at ${number(x)} and ${number(y)}`);
+      mark.setAttribute("aria-valuenow", +x.toPrecision(3));
+      mark.setAttribute("aria-valuetext", text(x, y));
     };
-    const within = (v, [low, high]) => Math.min(high, Math.max(low, v));
     names.forEach((name, i) => {
       const limits = names.length > 1 ? [this.xs, this.ys][i] : range;
       figure.keep(name, start[i], (text) => readNumber(text, ...limits));
@@ -173,7 +173,7 @@ class Panel {
       if (!way) return;
       event.preventDefault();
       const [x, y] = at(figure.values);
-      figure.set(move(within(x + way[0] * step, this.xs), within(y + way[1] * step, this.ys)), true);
+      figure.set(move(this.ofX(this.X(x) + 4 * way[0]), this.ofY(this.Y(y) - 4 * way[1])), true);
     });
     this.handles.append(mark);
   }

@@ -22,7 +22,7 @@ function number(value, digits = 2) {
 function power(value) {
   if (value === 0) return "0";
   if (Math.abs(value) >= 0.01 && Math.abs(value) < 1000) return String(+value.toPrecision(2)).replace("-", "−");
-  const [mantissa, exponent] = value.toExponential(0).split("e");
+  const [mantissa, exponent] = value.toExponential(1).replace(".0e", "e").split("e");
   const raised = [...exponent.replace("+", "")].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻").join("");
   return `${mantissa.replace("-", "−")}·10${raised}`;
 }
@@ -114,14 +114,19 @@ class Figure {
   }
 
   // A slider. `log` gives one whose equal steps are equal factors; `text` shows a value.
-  knob(name, { letter, words, min, max, step, value, color = "", log = false, text = (v) => number(v) }) {
-    const [to, from] = log ? [Math.log10, (v) => +(10 ** v).toPrecision(3)] : [(v) => v, (v) => v];
+  knob(name, { letter, words, min, max, step, value, color = "", log = false, whole = false,
+    text = (v) => number(v) }) {
+    const exact = whole ? Math.round : (v) => +v.toPrecision(3);
+    const [to, from] = log ? [Math.log10, (v) => exact(10 ** v)] : [(v) => v, (v) => v];
     const slider = make("input", { type: "range", min: to(min), max: to(max), step });
     const shown = make("output", { class: "live-value" });
     const title = make("span", { class: "live-name" });
     title.innerHTML = `<i class="live-letter">${letter}</i> ${words}`;
     this.knobs.append(make("label", { class: `live-knob ${color}` }, title, shown, slider));
-    this.keep(name, value, (given) => readNumber(given, min, max));
+    this.keep(name, value, (given) => {
+      const v = readNumber(given, min, max);
+      return whole && v ? Math.round(v) : v;
+    });
     this.shown.push(() => {
       slider.value = to(this.values[name]);
       shown.innerHTML = text(this.values[name]);
