@@ -32,7 +32,7 @@ figures.translate = async (figure, { word: first = "working", translator = "larg
   const maps = make("div", { class: "live-maps" });
   const chances = make("div", { class: "live-chances" });
   figure.panels.classList.add("live-translation");
-  figure.panels.append(make("label", { class: "live-field" }, make("span", {}, "English"), field),
+  figure.panels.append(make("label", { class: "live-field" }, make("span", {}, "type a word"), field),
     make("div", {}, letters, truth), maps);
 
   figure.keep("word", first, (text) => text);
