@@ -19,6 +19,7 @@ SCRIPTS = {  # what a figure needs besides its frame
     "attacks": ("attacks.js",),
     "batch_size": ("noisy_quadratic.js",),
     "convolution": ("relative_attention.js",),
+    "isoflop": ("isoflop.js",),
     "learning_rate": ("noisy_quadratic.js",),
     "max_pooling": ("relative_attention.js",),
     "temperature": ("temperature.js",),

@@ -9,9 +9,11 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from a3 import scaling
 from a3.clip.contrastive import contrastive_loss, cosine_similarity
 from a3.theory import relative_attention as ra
 from a3.theory import robustness
@@ -33,6 +35,7 @@ FIGURES = {
     "robustness/attacks": "attacks",
     "tutorials/clip/temperature": "temperature",
     "tutorials/nmt/four_runs": "translate",
+    "tutorials/nmt/isoflop": "isoflop",
 }
 """The pages with a live figure."""
 
@@ -100,11 +103,10 @@ def test_it_works_from_a_disk_and_is_what_its_address_says(chromium, page):
     shown.goto((SITE / f"{built(page)}.html").as_uri())
     figure = shown.locator(".live")
     before = figure.inner_text()
-    if FIGURES[page] == "translate":
-        shown.locator(".live-text-field").fill("squid")
-        shown.locator(".live-text-field").press("Enter")
-    else:
-        shown.locator(".live input[type=range]").first.press("ArrowRight")
+    control = figure.locator("input").first
+    if control.get_attribute("type") == "text":
+        control.fill("squid")
+    control.press({"text": "Enter", "range": "ArrowRight"}.get(control.get_attribute("type"), " "))
     after = figure.inner_text()
     assert after != before and state(shown)
     shown.reload()
@@ -124,7 +126,8 @@ def test_every_control_is_reached_and_speaks(window, page):
     for control in controls.all():
         control.focus()
         assert control.evaluate("part => part === document.activeElement")
-        box = (control.locator("xpath=..") if control.get_attribute("type") == "radio" else control)
+        chip = control.get_attribute("type") in ("radio", "checkbox")
+        box = control.locator("xpath=..") if chip else control
         assert min(box.bounding_box()[side] for side in ("width", "height")) >= 24
         value = control.get_attribute("aria-valuetext")
         if control.get_attribute("type") == "range" or control.get_attribute("role") == "slider":
@@ -430,3 +433,66 @@ def test_the_best_scale_is_found_by_the_knob(window):
         line = figure.locator(".live-line").inner_text()
         losses[tau] = float(re.search(r"the loss is ([\d.]+)", line)[1])
     assert min(losses, key=losses.get) == 19.5
+
+
+# -- IsoFLOP valleys -------------------------------------------------------------------------------
+def runs_of_the_page():
+    """The runs that the page has handed over."""
+    text = (SITE / "_static" / "live" / "data" / "isoflop.js").read_text(encoding="utf-8")
+    data = json.loads(text[text.index("{") : text.rindex("}") + 1])
+    floats = np.frombuffer(b64decode(data["floats"]), "<f4").astype(float)
+    columns = ["hidden", "seed", "params", "budget", "loss"]
+    return pd.DataFrame(floats.reshape(data["shapes"]["runs"]), columns=columns)
+
+
+FIT = """([budgets]) => {
+    const fits = budgets.map(({C, runs}) => [C, valley(runs).best]);
+    const found = fits.filter(([, best]) => best).map(([C, best]) => [C, best.params]);
+    return [fits.map(([, best]) => best && [best.params, best.loss]), growth(found).a];
+}"""
+
+
+@pytest.mark.parametrize("without", [[], [128], [16, 128]])
+def test_valleys_are_those_of_the_package(window, without):
+    built("tutorials/nmt/isoflop")
+    runs = runs_of_the_page()
+    runs = runs[~runs["hidden"].isin(without)].assign(tokens=1.0)
+    fit = scaling.fit_isoflop("params", "tokens", "budget", "loss", data=runs, bootstrap=0)
+    shown, _ = opened(window, "tutorials/nmt/isoflop")
+    budgets = [
+        {"C": C, "runs": at[["params", "loss"]].to_dict("records")}
+        for C, at in runs.groupby("budget")
+    ]
+    best, a = shown.evaluate(FIT, [budgets])
+    for mine, (_, theirs) in zip(best, fit.budgets.iterrows(), strict=True):
+        expected = None if np.isnan(theirs["params"]) else [theirs["params"], theirs["loss"]]
+        assert (mine is None) == (expected is None)
+        assert mine is None or mine == pytest.approx(expected, rel=1e-6)
+    assert a == pytest.approx(fit.a, rel=1e-6)
+    question = f"?widths={'-'.join(map(str, without))}" if without else ""
+    _, figure = opened(window, "tutorials/nmt/isoflop", question)
+    assert f"to the power {fit.a:.2f}" in figure.locator(".live-line").inner_text()
+
+
+def test_a_pasted_table_is_fitted_or_answered_in_words(window):
+    _, figure = opened(window, "tutorials/nmt/isoflop")
+    figure.locator("summary").click()
+    table, line = figure.locator("textarea"), figure.locator(".live-line")
+    planted = [
+        f"{best * factor:.6g}, {C:g}, {1 + np.log(factor) ** 2:.6f}"
+        for C, best in ((1e18, 1e6), (1e20, 1e7), (1e22, 1e8))
+        for factor in (0.3, 0.6, 1.5, 3)
+    ]
+    table.fill("params,flops,loss\n" + "\n".join(planted))
+    assert "to the power 0.50" in line.inner_text() and "100,000,0" in line.inner_text()
+    for text, fault in (
+        ("1e6 1e18\n", "Line 1: expected three positive numbers"),
+        ("1e6 1e18 2\n\n-1 1e18 2", "Line 3: expected"),
+        ("\N{GRINNING FACE} 1 2", "Line 1: expected"),
+        ("1 1 1\n2 1 1", "No budget"),
+        ("1 1 1\n" * 2001, "At most 2000"),
+    ):
+        table.fill(text)
+        assert fault in line.inner_text()
+    table.fill("")
+    assert "to the power" in line.inner_text() and window.faults == []

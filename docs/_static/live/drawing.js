@@ -22,10 +22,16 @@ function niceTicks([low, high], most = 5) {
   return ticks;
 }
 
+// Values whose logarithms are evenly spaced.
+const spaced = (low, high, n) => Array.from({ length: n }, (_, i) => low * (high / low) ** (i / (n - 1)));
+
 function powersOfTen([low, high], most = 6) {
   const [first, last] = [Math.ceil(Math.log10(low) - 1e-9), Math.floor(Math.log10(high) + 1e-9)];
   const step = Math.ceil((last - first + 1) / most);
   const ticks = [];
+  if (last - first < 1) // less than a decade: 1, 2 and 5 of each
+    return [first - 1, first, last].flatMap((e) => [1, 2, 5].map((m) => m * 10 ** e)).filter((v, i, all) =>
+      v >= low && v <= high && all.indexOf(v) === i);
   for (let e = first; e <= last; e += step) ticks.push(10 ** e);
   return ticks;
 }

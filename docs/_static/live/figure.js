@@ -72,7 +72,10 @@ class Figure {
     this.line = make("p", { class: "live-line" });
     this.spoken = make("p", { class: "live-spoken", role: "status" });
     const again = make("button", { type: "button", class: "live-again" }, "Start again");
-    again.addEventListener("click", () => this.set(this.first, true));
+    again.addEventListener("click", () => {
+      this.reset?.();
+      this.set(this.first, true);
+    });
     this.parts = make("div", {}, this.panels, this.knobs, make("div", { class: "live-foot" }, this.line, again), this.spoken);
   }
 
@@ -147,6 +150,24 @@ class Figure {
     });
     this.keep(name, value, (given) => (given in options ? given : undefined));
     this.shown.push(() => buttons.forEach((button) => (button.checked = button.value === this.values[name])));
+    this.knobs.append(box);
+  }
+
+  // Any of a few; what is kept is which are left out, joined by hyphens.
+  several(name, { words, options }) {
+    const box = make("fieldset", { class: "live-choice" }, make("legend", {}, words));
+    const out = () => this.values[name].split("-").filter(Boolean);
+    const buttons = Object.entries(options).map(([option, label]) => {
+      const button = make("input", { type: "checkbox", value: option });
+      button.addEventListener("change", () => {
+        const left = buttons.filter((each) => !each.checked).map((each) => each.value);
+        this.set({ [name]: left.join("-") }, true);
+      });
+      box.append(make("label", {}, button, make("span", {}, label)));
+      return button;
+    });
+    this.keep(name, "", (given) => (given.split("-").every((each) => each in options) ? given : undefined));
+    this.shown.push(() => buttons.forEach((button) => (button.checked = !out().includes(button.value))));
     this.knobs.append(box);
   }
 

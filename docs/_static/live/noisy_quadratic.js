@@ -59,7 +59,6 @@ function fewestSteps(model, target, B) {
   return [high, bestRate(model, high, B)];
 }
 
-const spaced = (low, high, n) => Array.from({ length: n }, (_, i) => low * (high / low) ** (i / (n - 1)));
 const short = (v) => (v >= 1000 ? Math.round(v).toLocaleString("en").replace(/,/g, " ") : String(+v.toPrecision(3)));
 
 // -- One weight ------------------------------------------------------------------------------------
