@@ -22,6 +22,7 @@ SCRIPTS = {  # what a figure needs besides its frame
     "isoflop": ("isoflop.js",),
     "learning_rate": ("noisy_quadratic.js",),
     "max_pooling": ("relative_attention.js",),
+    "recurrent": ("singular_values.js",),
     "temperature": ("temperature.js",),
     "translate": ("translator.js", "translate.js"),
 }

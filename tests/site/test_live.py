@@ -17,6 +17,7 @@ from a3 import scaling
 from a3.clip.contrastive import contrastive_loss, cosine_similarity
 from a3.theory import relative_attention as ra
 from a3.theory import robustness
+from a3.theory.gradients import jacobian_bound, rnn_jacobian
 from a3.theory.noisy_quadratic import NoisyQuadratic
 from a3.translation.decoding import translate
 from a3.translation.encoder_decoder import EncoderDecoder
@@ -29,6 +30,7 @@ live = pytest.importorskip("live", reason="the docs extra is not installed")
 FIGURES = {
     "architecture/convolution": "convolution",
     "architecture/max_pooling": "max_pooling",
+    "architecture/recurrent": "recurrent",
     "index": "translate",
     "resources/batch_size": "batch_size",
     "resources/learning_rate": "learning_rate",
@@ -179,7 +181,7 @@ def test_relative_attention_is_that_of_the_package(window):
         found = shown.evaluate(ATTEND, [x.tolist(), queryKey, value, p.tolist()])
         output, weights = ra.relative_attention_layer(x, queryKey, 1.0, value, p)
         for name, expected in (("output", output), ("weights", weights)):
-            assert (torch.tensor(found[name]).double() - expected).abs().max() < 1e-6
+            assert (torch.tensor(found[name], dtype=torch.double) - expected).abs().max() < 1e-6
 
 
 @pytest.mark.parametrize("M", [0.0, 3.0, 12.0])
@@ -191,7 +193,7 @@ def test_convolution_and_its_bound_are_those_of_the_package(window, M):
     output, convolved, bound = shown.evaluate(code, [x.tolist(), M])
     W_V, p = ra.as_convolution([2, 0, 1], 24, elsewhere=-M)
     expected = ra.relative_attention_layer(x, 0.0, 0.0, W_V, p)[0]
-    assert (torch.tensor(output).double() - expected).abs().max() < 1e-6
+    assert (torch.tensor(output, dtype=torch.double) - expected).abs().max() < 1e-6
     assert convolved[5] == pytest.approx(float(2 * x[4] + x[6]))
     expected = ra.convolution_error_bound([2, 0, 1], 24, M, float(x.max()))
     assert bound == pytest.approx(expected, rel=1e-6)
@@ -205,7 +207,7 @@ def test_max_pooling_is_that_of_the_package(window, k, beta):
         [relativeAttention(x, beta, 1, inWindow(k)).output, maxPooling(x, k)]"""
     output, largest = shown.evaluate(code, [x.tolist(), k, beta])
     expected = ra.relative_attention_layer(x, *ra.as_max_pooling(k, 24, beta))[0]
-    assert (torch.tensor(output).double() - expected).abs().max() < 1e-6
+    assert (torch.tensor(output, dtype=torch.double) - expected).abs().max() < 1e-6
     assert largest[10] == float(x[10 - k : 11 + k].max())
 
 
@@ -239,7 +241,7 @@ def test_attacks_are_those_of_the_package(window):
         for name, attack in (("fgmStep", robustness.fgm), ("fgsmStep", robustness.fgsm)):
             step = shown.evaluate(f"([w, epsilon]) => {name}(w, epsilon)", [w.tolist(), epsilon])
             expected = attack(lambda x, w=w: x @ w, x, epsilon) - x
-            assert torch.allclose(torch.tensor(step).double(), expected, rtol=0, atol=1e-6)
+            assert torch.allclose(torch.tensor(step, dtype=torch.double), expected, rtol=0, atol=1e-6)
 
 
 def test_attacks_are_equal_where_the_formula_says(window):
@@ -496,3 +498,32 @@ def test_a_pasted_table_is_fitted_or_answered_in_words(window):
         assert fault in line.inner_text()
     table.fill("")
     assert "to the power" in line.inner_text() and window.faults == []
+
+
+# -- Singular values -------------------------------------------------------------------------------
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "relu"])
+def test_jacobians_and_their_singular_values_are_those_of_the_package(window, name, residual):
+    shown, _ = opened(window, "architecture/recurrent")
+    generator = torch.Generator().manual_seed(4)
+    x, W = torch.rand(5, generator=generator), torch.randn(5, 5, generator=generator)
+    x, W = x.double(), W.double()
+    code = """([x, W, name, residual]) => {
+        const all = jacobians(x, W, 6, ACTIVATIONS[name], residual);
+        return [all, all.map(singularValues), ACTIVATIONS[name].steepest];
+    }"""
+    found, values, slope = shown.evaluate(code, [x.tolist(), W.tolist(), name, residual])
+    J = rnn_jacobian(x, W, 6, activation=getattr(torch, name), residual=residual)
+    assert (torch.tensor(found, dtype=torch.double) - J).abs().max() < 1e-6
+    assert (torch.tensor(values, dtype=torch.double) - torch.linalg.svdvals(J)).abs().max() < 1e-6
+    sigma = float(torch.linalg.matrix_norm(W, 2))
+    assert residual or values[-1][0] <= jacobian_bound(6, sigma, slope) * (1 + 1e-9)
+
+
+def test_drawn_weights_have_a_largest_singular_value_of_one(window):
+    shown, _ = opened(window, "architecture/recurrent")
+    for kind in ("orthogonal", "gaussian"):
+        W = shown.evaluate(f"drawnWeights('{kind}', 8, randomNumbers(3))")
+        values = torch.linalg.svdvals(torch.tensor(W, dtype=torch.double))
+        assert float(values[0]) == pytest.approx(1, abs=1e-9)
+        assert (float(values[-1]) == pytest.approx(1, abs=1e-9)) == (kind == "orthogonal")

@@ -65,6 +65,9 @@ figures.translate = async (figure, { word: first = "working", translator = "larg
       else if (at !== figure.values.at) figure.set({ at });
     });
 
+  let width = innerWidth;
+  addEventListener("resize", () => innerWidth === width || ((width = innerWidth), figure.update()));
+
   const models = {};
   let shownText;
   figure.draw = ({ word: given, at, by, look }) => {
