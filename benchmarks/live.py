@@ -17,7 +17,7 @@ from playwright.sync_api import sync_playwright
 
 from a3.translation.pig_latin import large_words
 
-SLOWER, TRANSLATORS = 4, ("small-32", "small-64", "large-32", "large-64", "tuned")
+SLOWER, TRANSLATORS = 4, ("small-32", "small-64", "large-32", "large-64", "tuned-32", "tuned-64")
 LETTERS = """async ([name, words]) => {
     const { arrays } = await loadData(name);
     words.forEach((word) => translateWord(arrays, word)); // compiled by now
@@ -29,13 +29,14 @@ LETTERS = """async ([name, words]) => {
 }"""
 MOVES = """() => {
     const figure = document.querySelector(".live");
-    const knob = figure.querySelector("input[type=range], input[type=text]");
+    const knob = figure.querySelector("input");
     const times = [];
     for (let i = 0; i < 25; i++) {
         if (knob.type === "range") knob.value = +knob.value + (i % 2 ? -1 : 1) * 3 * knob.step;
-        else knob.value = `conditioning${"abcdefghij"[i % 10]}`;
+        if (knob.type === "text") knob.value = `conditioning${"abcdefghij"[i % 10]}`;
         const start = performance.now();
-        knob.dispatchEvent(new Event("input"));
+        if (knob.type === "checkbox") knob.click();
+        else knob.dispatchEvent(new Event("input"));
         figure.getBoundingClientRect(); // laid out
         times.push(performance.now() - start);
     }

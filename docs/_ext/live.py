@@ -62,13 +62,18 @@ def stand_before_the_still(app, doctree, docname):
         still[0].parent.insert(still[0].parent.index(still[0]), place)
 
 
+def folder_of(app, docname):
+    """Where the data of a page are kept, beside its doctree."""
+    return Path(app.doctreedir, "live", docname.replace("/", "-"))
+
+
 def save_data(app, doctree):
-    """Put the data that a page has shown into files beside its doctree."""
-    folder = Path(app.doctreedir, "live")
-    folder.mkdir(parents=True, exist_ok=True)
+    """Put the data that a page has shown into files."""
+    folder = folder_of(app, app.env.current_document.docname)
     for raw in list(doctree.findall(nodes.raw)):
         found = DATA.findall(raw.astext())
         for name, data in found:
+            folder.mkdir(parents=True, exist_ok=True)
             new = folder / f"{name}.new"
             new.write_text(f'liveData("{name}", {data});\n', encoding="utf-8")
             new.replace(folder / f"{name}.js")
@@ -76,13 +81,20 @@ def save_data(app, doctree):
             raw.parent.remove(raw)
 
 
+def forget_data(app, env, docname):
+    """Remove the data of a page that is gone, or read again."""
+    shutil.rmtree(folder_of(app, docname), ignore_errors=True)
+
+
 def copy_data(app, exception):
     """Put the data into the built book."""
-    if not exception and app.builder.format == "html":
-        for file in sorted(Path(app.doctreedir, "live").glob("*.js")):
-            to = Path(app.outdir, "_static", "live", "data")
-            to.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, to)
+    if exception or app.builder.format != "html":
+        return
+    to = Path(app.outdir, "_static", "live", "data")
+    shutil.rmtree(to, ignore_errors=True)
+    to.mkdir(parents=True)
+    for file in sorted(Path(app.doctreedir, "live").glob("*/*.js")):
+        shutil.copy(file, to)
 
 
 def add_scripts(app, pagename, templatename, context, doctree):
@@ -108,6 +120,7 @@ def depart(self, node):
 def setup(app):
     app.add_node(live_figure, html=(visit, depart))
     app.add_directive("live-figure", LiveFigure)
+    app.connect("env-purge-doc", forget_data)
     app.connect("doctree-read", save_data)
     app.connect("doctree-resolved", stand_before_the_still, priority=700)  # after weight.py's boxes
     app.connect("html-page-context", add_scripts)

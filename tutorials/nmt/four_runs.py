@@ -39,7 +39,7 @@ figure = attention_maps(
 # %% tags=["hide-input"]
 # .. live-figure:: translate
 #
-# **What the best of four models looks at.** Each row is a letter being written, each column a
+# **What one of the models looks at.** Each row is a letter being written, each column a
 # letter of the English word. Look along a row for the letter that the model is copying. The task is
 # English into Pig Latin, one character at a time (:doc:`/translation`). The model is
 # the encoder--decoder of the handouts: one head, residual connections, no normalisation. We train

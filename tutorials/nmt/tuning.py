@@ -203,7 +203,7 @@ for seed, run in enumerate(runs["large", 64]):
 # held-out word is translated as before.
 
 translators = {f"{words}-{hidden}": run[0] for (words, hidden), run in handout.items()}
-translators["tuned"] = runs["large", 64][0]
+translators |= {f"tuned-{hidden}": runs["large", hidden][0] for hidden in (32, 64)}
 held_out = {
     name: [word for word, _ in WordPairs(every()).split(seed=0)[1].pairs]
     for name, every in {"small": small_words, "large": large_words, "tuned": large_words}.items()
@@ -218,7 +218,7 @@ for name, run in translators.items():
     output[name] = translate(rounded, words)
     assert not full or output[name] == translate(run.model, words)
 
-differ = zip(held_out["large"], output["large-64"], output["tuned"], strict=True)
+differ = zip(held_out["large"], output["large-64"], output["tuned-64"], strict=True)
 for word, handouts, tuned in [row for row in differ if row[1] != row[2] == pig_latin(row[0])][:4]:
     print(f"{word}: {handouts} with the handouts' settings, {tuned} tuned")
 show(files)

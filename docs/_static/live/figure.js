@@ -176,7 +176,7 @@ class Figure {
   }
 }
 
-// A figure is made when it is near the screen; only then does the still one go.
+// A figure is made when it is near the screen.
 document.addEventListener("DOMContentLoaded", () => {
   const near = new IntersectionObserver((changes) => {
     for (const { target, isIntersecting } of changes) {
@@ -189,8 +189,14 @@ document.addEventListener("DOMContentLoaded", () => {
 });
 
 async function build(place) {
-  const figure = new Figure(place);
-  await figures[place.dataset.live](figure, place.dataset);
-  place.append(figure.parts); // the still one goes
-  figure.update();
+  try {
+    const figure = new Figure(place);
+    await figures[place.dataset.live](figure, place.dataset);
+    place.append(figure.parts);
+    figure.update();
+  } catch (error) {
+    place.replaceChildren();
+    place.classList.add("live-failed"); // the still one is shown instead
+    throw error;
+  }
 }

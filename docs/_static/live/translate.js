@@ -6,7 +6,8 @@ const TRANSLATORS = {
   "small-64": "64, small list",
   "large-32": "32, large list",
   "large-64": "64, large list",
-  tuned: "64, large list, tuned",
+  "tuned-32": "32, large, tuned",
+  "tuned-64": "64, large, tuned",
 };
 const WORDS = 8;
 const END = "⏎";
@@ -24,7 +25,7 @@ function whyNot(text) {
   return "";
 }
 
-figures.translate = async (figure, { word: first = "working", translator = "large-64", brief }) => {
+figures.translate = async (figure, { word: first = "working", translator = "large-32", brief }) => {
   const field = make("input", { type: "text", class: "live-text-field", maxlength: 200, autocomplete: "off",
     autocapitalize: "off", spellcheck: "false" });
   const letters = make("div", { class: "live-letters", role: "group", "aria-label": "Translation, letter by letter" });
