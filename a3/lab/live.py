@@ -30,6 +30,11 @@ class Arrays:
     **about
         Whatever JSON can say, handed on as it is.
 
+    Attributes
+    ----------
+    exact : bool
+        Whether they are handed over as floats.
+
     Raises
     ------
     ValueError
@@ -43,13 +48,13 @@ class Arrays:
         for key, each in self._arrays.items():
             if each.ndim not in (1, 2) or not np.isfinite(each).all():
                 raise ValueError(f"{key}: expected one or two axes of finite numbers")
-        self._exact = len(self._json(exact=True)) <= LIMIT
+        self.exact = len(self._json(exact=True)) <= LIMIT
         if len(self._text()) > LIMIT:
             raise ValueError(f"{name}: the arrays take more than {LIMIT:,} bytes")
 
     def as_read(self) -> dict[str, np.ndarray]:
         """The arrays as the browser has them, float32: equal, or rounded to 16 bits a row."""
-        if self._exact:
+        if self.exact:
             return dict(self._arrays)
         return {
             key: (whole.astype(np.float32) * scale).reshape(self._arrays[key].shape)
@@ -82,10 +87,10 @@ class Arrays:
         return json.dumps({"about": self.about, "shapes": shapes} | data)
 
     def _text(self) -> str:
-        return self._json(self._exact)
+        return self._json(self.exact)
 
     def __str__(self) -> str:
-        kind = "32-bit floats" if self._exact else "16-bit integers"
+        kind = "32-bit floats" if self.exact else "16-bit integers"
         return f"{self.name}: {len(self._text()) / 1e3:.0f} kB for the page, as {kind}"
 
     def _repr_html_(self) -> str:

@@ -161,7 +161,8 @@ def figure_end(control):
 def test_nonsense_in_the_address_is_passed_over(window, page):
     _, figure = opened(window, page)
     line = figure.locator(".live-line").inner_text()
-    _, figure = opened(window, page, "?eps=wide&c=&M=NaN&x1=%F0%9F%98%80&beta=1e999")
+    numbers = "?eps=wide&c=&M=NaN&x1=%F0%9F%98%80&beta=1e999&T=2.5&k=1.5&at=0.5&draw=-&x=1-2-3"
+    _, figure = opened(window, page, f"{numbers}&by=constructor&kind=toString&widths=16--&skip=")
     assert window.faults == []
     assert figure.locator(".live-line").inner_text() == line
 
@@ -252,10 +253,13 @@ def test_attacks_are_those_of_the_package(window):
             assert (torch.tensor(step, dtype=torch.double) - expected).abs().max() < 1e-6
 
 
-def test_attacks_are_equal_where_the_formula_says(window):
-    _, figure = opened(window, "robustness/attacks", "?angle=45&c=1.41421356&eps=1&x1=1&x2=1")
-    lowered = re.findall(r"f\(x′\) = (−?[\d.]+)", figure.locator(".live-line").inner_text())
-    assert len(lowered) == 2 and lowered[0] == lowered[1]
+@pytest.mark.parametrize("angle", [0, 22, 45])
+def test_attacks_are_equal_where_the_formula_says(window, angle):
+    c = sum(abs(f(math.radians(angle))) for f in (math.cos, math.sin))
+    question = f"?angle={angle}&c={c}&eps=1&x1=1&x2=1"
+    _, figure = opened(window, "robustness/attacks", question)
+    after = re.findall(r"f\(x′\) = (−?[\d.]+)", figure.locator(".live-line").inner_text())
+    assert len(after) == 2 and after[0] == after[1]
 
 
 # -- Translate anything ----------------------------------------------------------------------------

@@ -40,7 +40,7 @@ show(Arrays("isoflop", {"runs": runs[["hidden", "seed", "params", "budget", "los
 #
 # The runs are those of :doc:`the page before <equal_compute>`: six widths, five seeds, cut at five
 # budgets. At each budget a parabola is fitted to all runs, in the logarithm of the number of
-# parameters. Stars are the lowest points, bars their 95 % intervals over the seeds.
+# parameters. Stars are the lowest points; a table has their 95 % intervals over the seeds.
 #
 # The question
 # ------------

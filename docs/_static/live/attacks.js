@@ -1,6 +1,5 @@
-// Two attacks on a linear classifier f(x) = w·x, equations (1) and (2) of the page on attacks: the plain
-// step follows the gradient, which is w, the signed step its signs. What else is drawn is their fall of
-// the logit for weights c times as large.
+// Two attacks on a linear classifier f(x) = w·x: the plain step goes against the gradient, which is w, the
+// signed step against its signs. Beside them, how far the logit falls if the weights have the length c.
 
 const dot = (a, b) => a.reduce((sum, v, i) => sum + v * b[i], 0);
 const fgmStep = (w, epsilon) => w.map((v) => -epsilon * v);
@@ -9,7 +8,6 @@ const largest = (step) => Math.max(...step.map(Math.abs));
 
 figures.attacks = (figure) => {
   const turn = (angle) => [Math.cos((angle * Math.PI) / 180), Math.sin((angle * Math.PI) / 180)];
-  const reach = [-2, 2];
   const plane = figure.panel({ label: "The plane of inputs", x: [-2, 2], y: [-1.5, 1.5], height: 298, left: 26, right: 4,
     top: 24, bottom: 26, grid: false, interactive: true, ylabel: "drag *x* and *w*" });
   const falls = figure.panel({ label: "How far the logit falls, against the scale of the weights", x: [0, 2], y: [0, 3],
@@ -56,8 +54,8 @@ figures.attacks = (figure) => {
     falls.scale([0, 2], [0, highest * 1.08]);
     falls.clear();
     falls.line([[c, 0], [c, highest * 2]], "faint", "thin");
-    falls.line([[0, dot(w, x)], [2, dot(w, x)]], "ink", "thin dashed");
     const where = dot(w, x);
+    falls.line([[0, where], [2, where]], "ink", "thin dashed");
     if (where > 0 && where < highest) falls.text(0, where, "*f*(*x*): enough to cross", { dx: 6, dy: -9 });
     for (const [color, of] of [["c0", fgmStep], ["c1", fgsmStep]]) {
       falls.line(grid.map((s) => [s, fall(of)(s)]), color);

@@ -83,7 +83,8 @@ class Panel {
       this.axes.append(svg("text", { x: this.X(v), y: bottom + 16, "text-anchor": "middle" }, written(v, "x")));
     }
     this.axes.append(svg("path", { d: `M${left},${top}V${bottom}H${right}`, class: "live-axis" }),
-      svg("text", { x: (left + right) / 2, y: bottom + (xticks?.length === 0 ? 18 : 34), "text-anchor": "middle", class: "live-label" }, ...slanted(xlabel)),
+      svg("text", { x: (left + right) / 2, y: bottom + (xticks?.length === 0 ? 18 : 34), "text-anchor": "middle",
+        class: "live-label" }, ...slanted(xlabel)),
       svg("text", { x: left - 6, y: top - 10, class: "live-label" }, ...slanted(ylabel)));
   }
 
@@ -112,6 +113,16 @@ class Panel {
   dots(points, color = "c0", r = 4, extra = "") {
     for (const [x, y] of points)
       this.add(svg("circle", { cx: this.X(x), cy: this.Y(y), r, class: `live-dot ${color} ${extra}` }), false);
+  }
+
+  stars(points, color = "c1", r = 9) {
+    for (const [x, y] of points) {
+      const corners = Array.from({ length: 10 }, (_, i) => {
+        const [angle, reach] = [(i * Math.PI) / 5, i % 2 ? 0.45 * r : r];
+        return [this.X(x) + reach * Math.sin(angle), this.Y(y) - reach * Math.cos(angle)];
+      });
+      this.add(svg("polygon", { points: corners.join(" "), class: `live-dot ${color}` }), false);
+    }
   }
 
   // A rectangle between two corners, in the units of the axes.

@@ -28,8 +28,9 @@ function power(value) {
 }
 
 // A number of the address, brought between two limits; nothing if it is none.
-function readNumber(text, low, high) {
-  return text.trim() && Number.isFinite(+text) ? Math.min(high, Math.max(low, +text)) : undefined;
+function readNumber(text, low, high, whole = false) {
+  const fits = text.trim() && (whole ? Number.isInteger : Number.isFinite)(+text);
+  return fits ? Math.min(high, Math.max(low, +text)) : undefined;
 }
 
 // Arrays that a page has written when it ran: a script of that name beside this one calls `liveData`.
@@ -117,19 +118,16 @@ class Figure {
   }
 
   // A slider. `log` gives one whose equal steps are equal factors; `text` shows a value.
-  knob(name, { letter, words, min, max, step, value, color = "", log = false, whole = false,
-    text = (v) => number(v) }) {
+  // `whole` numbers only.
+  knob(name, { letter, words, min, max, step, value, log = false, whole = false, text = (v) => number(v) }) {
     const exact = whole ? Math.round : (v) => +v.toPrecision(3);
     const [to, from] = log ? [Math.log10, (v) => exact(10 ** v)] : [(v) => v, (v) => v];
     const slider = make("input", { type: "range", min: to(min), max: to(max), step });
     const shown = make("output", { class: "live-value" });
     const title = make("span", { class: "live-name" });
     title.innerHTML = `<i class="live-letter">${letter}</i> ${words}`;
-    this.knobs.append(make("label", { class: `live-knob ${color}` }, title, shown, slider));
-    this.keep(name, value, (given) => {
-      const v = readNumber(given, min, max);
-      return whole && v ? Math.round(v) : v;
-    });
+    this.knobs.append(make("label", { class: "live-knob" }, title, shown, slider));
+    this.keep(name, value, (given) => readNumber(given, min, max, whole));
     this.shown.push(() => {
       slider.value = to(this.values[name]);
       shown.innerHTML = text(this.values[name]);
@@ -148,7 +146,7 @@ class Figure {
       box.append(make("label", {}, button, make("span", {}, label)));
       return button;
     });
-    this.keep(name, value, (given) => (given in options ? given : undefined));
+    this.keep(name, value, (given) => (Object.hasOwn(options, given) ? given : undefined));
     this.shown.push(() => buttons.forEach((button) => (button.checked = button.value === this.values[name])));
     this.knobs.append(box);
   }
@@ -166,7 +164,7 @@ class Figure {
       box.append(make("label", {}, button, make("span", {}, label)));
       return button;
     });
-    this.keep(name, "", (given) => (given.split("-").every((each) => each in options) ? given : undefined));
+    this.keep(name, "", (given) => (given.split("-").every((each) => Object.hasOwn(options, each)) ? given : undefined));
     this.shown.push(() => buttons.forEach((button) => (button.checked = !out().includes(button.value))));
     this.knobs.append(box);
   }

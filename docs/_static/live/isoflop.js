@@ -102,7 +102,7 @@ figures.isoflop = async (figure) => {
         valleys.line(spaced(from, to, 60).map((N) => [N, fitted.at(Math.log(N))]), "c0").style.strokeOpacity = shade;
       }
       valleys.dots(runs.map((run) => [run.params, run.loss]), "c0", 2.6, "bare");
-      if (best) valleys.dots([[best.params, best.loss]], "c1", 5.5);
+      if (best) valleys.stars([[best.params, best.loss]]);
     });
     const found = fits.filter(({ best }) => best).map(({ C, best }) => [C, best.params]);
     const law = growth(found);
@@ -110,7 +110,7 @@ figures.isoflop = async (figure) => {
     optima.scale(ends, sizes);
     optima.clear();
     if (law) optima.line(ends.map((C) => [C, law.at(C)]), "c0");
-    optima.dots(found, "c1", 5.5);
+    optima.stars(found);
     const none = fits.length - found.length;
     const lost = none ? ` ${none} of the ${fits.length} budgets ${none > 1 ? "have" : "has"} no best size within the sizes tried.` : "";
     figure.say((law ? `<i>N</i>* grows as <i>C</i> to the power <b class="c0">${number(law.a)}</b>. The last best size is ` +

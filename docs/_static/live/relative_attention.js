@@ -170,7 +170,7 @@ figures.max_pooling = (figure) => {
   sequence.place = 9;
   figure.knob("beta", { letter: "β", words: "= <i>W</i><sub>Q</sub><i>W</i><sub>K</sub>", min: 1, max: 1e4, step: 0.05,
     value: 100, log: true, text: (v) => String(v) });
-  figure.knob("k", { letter: "k", words: "neighbours on each side", min: 1, max: 5, step: 1, value: 2, text: String });
+  figure.knob("k", { letter: "k", words: "neighbours on each side", min: 1, max: 5, step: 1, value: 2, whole: true, text: String });
 
   const betas = Array.from({ length: 17 }, (_, i) => 10 ** (i / 4));
   figure.draw = ({ beta, k }) => {

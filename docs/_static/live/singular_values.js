@@ -82,13 +82,13 @@ figures.recurrent = (figure) => {
   const shares = figure.panel({ ...axis, label: "The largest over the bound", ylabel: "largest / bound" });
   figure.knob("sigma", { letter: "σ", words: "largest singular value of <i>W</i>", min: 0.1, max: 8, step: 0.01, value: 0.25,
     log: true, text: (v) => String(+v.toPrecision(3)) });
-  figure.knob("draw", { letter: "W", words: "which draw", min: 1, max: 48, step: 1, value: 1, text: String });
+  figure.knob("draw", { letter: "W", words: "which draw", min: 1, max: 48, step: 1, value: 1, whole: true, text: String });
   figure.choice("kind", { words: "entries of W", value: "gaussian", options: { gaussian: "Gaussian", orthogonal: "orthogonal" } });
   figure.choice("phi", { words: "activation", value: "sigmoid", options: { sigmoid: "sigmoid", tanh: "tanh", relu: "ReLU" } });
   figure.choice("skip", { words: "a layer adds its input", value: "no", options: { no: "no", yes: "yes" } });
 
   figure.draw = ({ sigma, draw, kind, phi, skip }) => {
-    const random = randomNumbers(Math.round(draw));
+    const random = randomNumbers(draw);
     const W = drawnWeights(kind, d, random).map((row) => row.map((v) => sigma * v));
     const x = Array.from({ length: d }, random);
     const values = jacobians(x, W, n, ACTIVATIONS[phi], skip === "yes").map(singularValues);

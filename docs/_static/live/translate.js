@@ -37,7 +37,7 @@ figures.translate = async (figure, { word: first = "working", translator = "larg
     make("div", {}, letters, truth), maps);
 
   figure.keep("word", first, (text) => text);
-  figure.keep("at", 0, (text) => readNumber(text, 0, 400));
+  figure.keep("at", 0, (text) => readNumber(text, 0, 400, true));
   figure.choice("by", { words: "width and words", options: TRANSLATORS, value: translator });
   figure.choice("look", { words: "it looks at", value: "cross",
     options: { cross: "the English letters", self: "the letters written" } });
