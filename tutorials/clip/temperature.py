@@ -71,8 +71,8 @@ show(Arrays("temperature", {key: cosine_similarity(*pairs) for key, pairs in bat
 #
 # **Which negatives count, and what the loss is.** Pairs are made up: 128 random features, and the
 # same with noise added, as large as they are (1) or three times as large (3). Above, how many wrong
-# captions share the push that an image gives. Below, the loss. Lines are medians of five batches and
-# bands their range; where the figure has a knob, it shows one batch, and its softmax.
+# captions share the push that an image gives. Below, the loss. Lines are medians of five batches,
+# bands their range. Where the figure has a knob, it shows one batch, and its softmax.
 #
 # The question
 # ------------
