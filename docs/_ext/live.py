@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 
 from docutils import nodes
+from failures import fail
 from sphinx.util.docutils import SphinxDirective
 
 SCRIPTS = {  # what a figure needs besides its frame
@@ -57,6 +58,9 @@ def stand_before_the_still(app, doctree, docname):
                 before.append(node)
         place.parent.remove(place)
         still = before[-2:]  # for light pages, and for dark
+        if len(still) < 2:
+            fail(docname, f"{docname}: no figure stands before the live figure {place['live']}")
+            continue
         for box in still:
             box["classes"].append("live-still")
         still[0].parent.insert(still[0].parent.index(still[0]), place)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from docutils import nodes
 
 from a3 import scaling
 from a3.clip.contrastive import contrastive_loss, cosine_similarity
@@ -27,6 +28,7 @@ from a3.translation.word_pairs import SOS, decode, encode
 ROOT = Path(__file__).parents[2]
 SITE = Path(os.environ.get("A3_SITE", ROOT / "_build" / "html"))
 live = pytest.importorskip("live", reason="the docs extra is not installed")
+failures = pytest.importorskip("failures", reason="the docs extra is not installed")
 FIGURES = {
     "architecture/convolution": "convolution",
     "architecture/max_pooling": "max_pooling",
@@ -72,6 +74,23 @@ def test_every_figure_is_tested():
             with_figure[source.relative_to(folder).with_suffix("").as_posix()] = name
     assert with_figure == FIGURES
     assert live.SCRIPTS.keys() == set(FIGURES.values())
+
+
+def page_of(*parts):
+    section = nodes.section("", *parts)
+    live.stand_before_the_still(None, section, "page")
+    return section
+
+
+def test_a_live_figure_goes_before_the_figure_that_was_drawn_last(monkeypatch):
+    monkeypatch.setattr(failures, "failed", {})
+    boxes = [nodes.container(classes=["figure-box"]) for _ in range(4)]
+    section = page_of(*boxes, nodes.paragraph(), live.live_figure(live="attacks", data={}))
+    assert isinstance(section[2], live.live_figure) and len(section) == 6
+    assert ["live-still" in box["classes"] for box in boxes] == [False, False, True, True]
+    assert failures.failed == {}
+    page_of(nodes.paragraph(), live.live_figure(live="attacks", data={}))
+    assert failures.failed == {"page": "page: no figure stands before the live figure attacks"}
 
 
 # -- Every figure ----------------------------------------------------------------------------------

@@ -224,6 +224,12 @@ for word, handouts, tuned in [row for row in differ if row[1] != row[2] == pig_l
 show(files)
 
 # %%
+# The model in the figure is the encoder--decoder once more, in the browser's language:
+#
+# .. literalinclude:: /_static/live/translator.js
+#    :language: javascript
+#    :end-before: // The rule
+#
 # .. solution-end::
 #
 # .. exercise-start:: What four tries are worth
