@@ -1,6 +1,6 @@
-// The encoder–decoder of the book, as it translates: attention, layers, and greedy decoding in which
-// the keys and values of letters already read or written are kept. A sequence is a list of vectors, one
-// a token; weights are rows of an array.
+// The encoder–decoder of the book, as it translates: attention, layers, and greedy decoding in
+// which the keys and values of letters already read or written are kept. A sequence is a list of
+// vectors, one a token; weights are rows of an array.
 
 const ALPHABET = "abcdefghijklmnopqrstuvwxyz-";
 const [SOS, EOS] = [ALPHABET.length, ALPHABET.length + 1];
@@ -19,7 +19,7 @@ function linear(model, name, x) {
   return y;
 }
 
-// Scaled dot-product attention of one query: softmax(q·k / √H), and the mean of the values by it.
+// Scaled dot-product attention of one query: softmax(q·k / √H), and the mean of values by it.
 function attend(q, keys, values) {
   const scores = keys.map((k) => k.reduce((sum, v, h) => sum + v * q[h], 0) / Math.sqrt(q.length));
   const most = Math.max(...scores);
@@ -40,10 +40,12 @@ function embed(model, name, token, position) {
 }
 
 const plus = (x, y) => x.map((v, h) => v + y[h]);
-const mlp = (model, name, x) => plus(x, linear(model, `${name}.mlp.0`, x).map((v) => Math.max(0, v)));
-const layersOf = (model) => Object.keys(model).filter((name) => /^encoder.*W_q.weight/.test(name)).length;
+const relu = (x) => x.map((v) => Math.max(0, v));
+const mlp = (model, name, x) => plus(x, relu(linear(model, `${name}.mlp.0`, x)));
+const layersOf = (model) =>
+  Object.keys(model).filter((name) => /^encoder.*W_q.weight/.test(name)).length;
 
-// The encoder reads the word; the decoder's keys and values of it are then made once for each layer.
+// The encoder reads the word; each layer of the decoder then makes its keys and values of it.
 function read(model, tokens) {
   let x = tokens.map((token, position) => embed(model, "encoder", token, position));
   for (let i = 0; i < layersOf(model); i++) {
@@ -76,7 +78,7 @@ function write(model, layers, token) {
   return { logits: linear(model, "decoder.to_logits", x), looks };
 }
 
-// Letter by letter, the likeliest one until the end: what is written, its probability, and the looks.
+// Letter by letter, the likeliest one until the end: what is written, and how likely it was.
 function translateWord(model, word) {
   const layers = read(model, [...[...word].map((letter) => ALPHABET.indexOf(letter)), EOS]);
   const steps = [];
@@ -85,7 +87,8 @@ function translateWord(model, word) {
     const most = Math.max(...logits);
     const powers = [...logits].map((logit) => Math.exp(logit - most));
     const total = powers.reduce((a, b) => a + b);
-    steps.push({ token: logits.indexOf(most), probabilities: powers.map((p) => p / total), logits, looks });
+    const probabilities = powers.map((p) => p / total);
+    steps.push({ token: logits.indexOf(most), probabilities, logits, looks });
   }
   return steps;
 }
