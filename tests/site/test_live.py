@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 from base64 import b64decode
 from pathlib import Path
@@ -25,8 +24,9 @@ from a3.translation.encoder_decoder import EncoderDecoder
 from a3.translation.pig_latin import large_words, pig_latin
 from a3.translation.word_pairs import SOS, decode, encode
 
+from .conftest import SITE, skip
+
 ROOT = Path(__file__).parents[2]
-SITE = Path(os.environ.get("A3_SITE", ROOT / "_build" / "html"))
 live = pytest.importorskip("live", reason="the docs extra is not installed")
 failures = pytest.importorskip("failures", reason="the docs extra is not installed")
 FIGURES = {
@@ -46,7 +46,7 @@ FIGURES = {
 
 def built(page):
     if not (SITE / f"{page}.html").is_file():
-        pytest.skip(f"{page} is not built")
+        skip(f"{page} is not built")
     return page
 
 
@@ -61,7 +61,7 @@ def opened(window, page, question=""):
 
 def state(page):
     """What the address says, once it has been written."""
-    page.wait_for_timeout(400)
+    page.wait_for_timeout(1000)
     return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
 
 
@@ -247,6 +247,7 @@ def test_a_sequence_is_drawn_by_pointer(window):
     shown.mouse.down()
     shown.mouse.move(box["x"] + box["width"] * 0.52, box["y"] + box["height"] * 0.2)
     shown.mouse.up()
+    shown.wait_for_function("location.search.includes('x=')")
     drawn = [float(v) / 100 for v in state(shown)["x"].split("-")]
     assert len(drawn) == 24 and drawn[12] == pytest.approx(1.0, abs=0.02)
     assert "the maximum is 1.00" in figure.locator(".live-line").inner_text()
