@@ -41,6 +41,7 @@ extensions = [
     "how_it_was_run",
     "landing",
     "legible",
+    "live",
     "mathematics",
     "numbering",
     "search_index",
