@@ -53,6 +53,7 @@ extensions = [
     "how_it_was_run",
     "landing",
     "legible",
+    "live",
     "mathematics",
     "notebooks",
     "numbering",

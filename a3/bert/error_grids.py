@@ -86,17 +86,17 @@ class ErrorGrids:
 
     def _square(self, name: str, row: int, share: float) -> str:
         y, x = (_EDGE + _CELL * i for i in divmod(row % _N**2, _N))
-        sentence = self._sentences[row]
+        sentence, label = self._sentences[row], LABELS[self._labels[row]]
         if np.isnan(share):
             return (
                 f'<circle cx="{x + _CELL // 2}" cy="{y + _CELL // 2}" r="1" fill="currentColor">'
-                f"<title>{sentence}: no answer counts</title></circle>"
+                f"<title>{sentence} is {label}: no answer counts</title></circle>"
             )
         given = np.bincount(self._answers[name][self._counted[:, row], row], minlength=len(LABELS))
-        counts = ", ".join(f"{n} {label}" for n, label in zip(given, LABELS, strict=True) if n)
+        counts = ", ".join(f"{n} {name}" for n, name in zip(given, LABELS, strict=True) if n)
         return (
             f'<rect x="{x}" y="{y}" width="{_CELL}" height="{_CELL}" fill-opacity="{share:.2g}">'
-            f"<title>{sentence}: {counts}</title></rect>"
+            f"<title>{sentence} is {label}, and the answers are {counts}</title></rect>"
         )
 
 

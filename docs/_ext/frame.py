@@ -8,9 +8,9 @@ Bar
     Under the title: the question's numbers and points, minutes to read, seconds it ran, the script,
     the notebook, and where the lines are that run it: at the end of the page.
 Every question
-    The directive ``every-question`` lists the rows of ``questions.csv``, of one edition or both,
-    and under them the short answers of the pages, which a switch shows. A short answer is the
-    first thing in the solution that the row names.
+    The directive ``every-question`` lists the rows of ``questions.csv``, of one edition or both, or
+    in their place, by a switch, the short answers of the pages. A short answer is the first thing
+    in the solution that the row names.
 """
 
 import csv
@@ -163,17 +163,19 @@ def add_bar(app, doctree, docname):
     cite = nodes.reference("", "cite", refid="cite-this-page")
     bar += nodes.list_item("", nodes.paragraph("", "", cite))
     title.parent.insert(title.parent.index(title) + 1, bar)
-    title.parent += how_to_run(docname)
+    preface = app.builder.get_relative_uri(docname, "preface") + "#run-it-yourself"
+    title.parent += how_to_run(docname, preface)
 
 
-def how_to_run(docname):
+def how_to_run(docname, preface):
     """Give the lines that run a page, in a box for its end."""
     if (ROOT / f"{docname}.py").is_file():
         lines = f"make .venv/installed\n.venv/bin/python {docname}.py"
     else:
         lines = f"# change docs/{docname}.md\nmake html"
     box = nodes.container(classes=["run-page"], ids=["run-this-page"])
-    box += nodes.paragraph("", "Run this page, in a copy of the repository:")
+    how = nodes.reference("", "in a copy of the repository", refuri=preface)
+    box += nodes.paragraph("", "", nodes.Text("Run this page, "), how, nodes.Text(":"))
     box += nodes.literal_block(lines, lines, language="sh")
     return box
 
@@ -200,6 +202,10 @@ def short_answer(solution):
     return []
 
 
+def of_editions(row):
+    return [f"in-{edition}" for edition in anchors(row)]
+
+
 def without_ids(part):
     """Take the anchors off a copy, since they are those of its page."""
     for node in part.findall(nodes.Element):
@@ -219,14 +225,15 @@ class ListQuestions(SphinxPostTransform):
             key = nodes.container(classes=["key"])
             for row in questions():
                 title = [f"{edition}: {row[edition]}" for edition in EDITIONS if row[edition]]
-                key += nodes.rubric("", " · ".join([*title, row["Question"]]))
+                key += (one := nodes.container(classes=["one", *of_editions(row)]))
+                one += nodes.rubric("", " · ".join([*title, row["Question"]]))
                 for solution in doctree_of(row["Page"]).findall(nodes.Element):
                     if row["Answer"] in solution.get("ids", ()):
-                        key += [without_ids(node.deepcopy()) for node in short_answer(solution)]
+                        one += [without_ids(node.deepcopy()) for node in short_answer(solution)]
                 link = self.link(page, row, row["Answer"])
-                key += nodes.paragraph("", "", nodes.Text("From "), link)
-            switches = [nodes.raw("", switch, format="html") for switch in (FILTER, SWITCH)]
-            place.replace_self([switches[0], self.table(page), switches[1], key])
+                one += nodes.paragraph("", "", nodes.Text("From "), link)
+            switches = nodes.raw("", FILTER + SWITCH, format="html")
+            place.replace_self([switches, self.table(page), key])
 
     def table(self, page):
         header = ("", "Question", "2025", "Points", "2023", "Points", "Type", "Page")
@@ -242,7 +249,7 @@ class ListQuestions(SphinxPostTransform):
             rows.append([*cells.values(), self.link(page, row, anchor)])
         listed = table(rows, header, (5, 30, 8, 6, 8, 6, 5, 32), classes=["questions"])
         for line, row in zip(listed[0][-1], questions(), strict=True):
-            line["classes"] = [f"in-{edition}" for edition in anchors(row)]
+            line["classes"] = of_editions(row)
         return listed
 
     def link(self, page, row, anchor, text=None):

@@ -30,6 +30,7 @@ function render(tex, displayMode) {
 }"""
 NOT_NEEDED = re.compile(r' xmlns="[^"]*"|</?semantics>|<annotation.*?</annotation>', re.DOTALL)
 IN_HTML = re.compile(r'<span class="math inline">\\\((.*?)\\\)</span>', re.DOTALL)
+JOINER = "&#8288;"  # no line ends between a formula and what it touches
 logger = logging.getLogger(__name__)
 
 
@@ -59,7 +60,14 @@ def formula(node):
 
 
 def visit_inline(self, node):
-    self.body += [self.starttag(node, "span", "", CLASS="math"), formula(node), "</span>"]
+    parts = [nodes.Text(""), *node.parent.children, nodes.Text("")]
+    place = parts.index(node)
+    before, after = parts[place - 1].astext(), parts[place + 1].astext()
+    self.body += [
+        JOINER if before.endswith(("(", "[", "“")) else "",
+        *(self.starttag(node, "span", "", CLASS="math"), formula(node), "</span>"),
+        JOINER if re.match(r"[.,;:!?)\]’”%-]", after) else "",
+    ]
     raise nodes.SkipNode
 
 

@@ -1,9 +1,10 @@
 """Numbers count on their page, links from elsewhere name that page, and an anchor stands once.
 
 Numbers
-    Theorems, exercises and the like are numbered page by page, as equations are. So a number stays
-    when another page gets one more. A link from another page says which page: ``(ridge 3)`` for its
-    third equation, with the name of its file, and ``Theorem 1 of Adversarial examples``.
+    Theorems, exercises and the like are numbered page by page, as equations are, so that a number
+    stays when another page gets one more. The handouts' questions have their own numbers. A link
+    from another page says which page: ``(ridge 3)`` for its third equation, with the name of its
+    file, and ``Theorem 1 of Adversarial examples``.
 Anchors
     Each exercise and theorem links to itself by its label, which stays when others are put before.
     A question of the handouts has its number as an anchor too: ``#q2025-2-3-3``, ``#q2023-3-3-3``.
@@ -19,10 +20,17 @@ INSIDES = {"exercise-content", "solution-content", "proof-content", "proof"}
 
 
 def number_by_page(app, builder):
-    """Count anew on each page what Sphinx has numbered through the book."""
+    """Count anew on each page what Sphinx has numbered through the book, but for questions."""
+    answers = getattr(app.env, "sphinx_exercise_registry", {})
+    asked = {
+        answers[row["Answer"]]["node"]["target_label"]
+        for row in questions()
+        if row["Answer"] in answers
+    }
     for kinds in app.env.toc_fignumbers.values():
         for kind, numbers in kinds.items():
-            kinds[kind] = {label: (count,) for count, label in enumerate(numbers, 1)}
+            counted = [label for label in numbers if label not in asked]
+            kinds[kind] = {label: (count,) for count, label in enumerate(counted, 1)}
 
 
 class NamePages(SphinxPostTransform):
@@ -72,6 +80,8 @@ class Anchors(SphinxPostTransform):
             if row["Page"] == self.env.docname and row["Answer"] in boxes:
                 question = boxes[boxes[row["Answer"]]["target_label"]]
                 question["ids"] = [*question["ids"], *anchors(row).values()]
+                _, *title, _ = question[0].children  # a blank and parentheses
+                question[0].children = [nodes.Text("Question: "), *title]
         for label, box in boxes.items():
             if "target_label" not in box:  # of an answer, the title opens it
                 box[0] += nodes.reference("", "#", refid=label, classes=["headerlink"])

@@ -108,15 +108,16 @@ def entries_of_questions(env, doctree_of):
         exercise = by_id.get(answer.get("target_label")) if answer else None
         text = text_of(exercise) if exercise else ""
         numbers = [(edition, row[edition]) for edition in EDITIONS if row[edition]]
-        anchor = next(iter(anchors(row).values()))  # the box of the question, its answer folded
-        yield "question", row["Page"], anchor, row["Question"], text, numbers
+        box = next(iter(anchors(row).values()), answer["target_label"])  # the answer is folded
+        yield "question", row["Page"], box, row["Question"], text, numbers
 
 
 def tidy(entry, titles):
     """Leave single spaces in an entry's text, titles for addresses, and no TeX from literals."""
     *parts, text = entry[:5]
-    text = re.sub(r"[\w/]+/\w+", lambda page: titles.get(page[0], page[0]), text)
+    text = re.sub(r"[\w/]+/\w+", lambda page: titles.get(page[0].strip("/"), page[0]), text)
     text = " ".join(re.sub(r"\S*[\\$]\S*", "…", text).split())
+    text = re.sub(r"…( …)+", "…", text)
     return [*parts, re.sub(r" (?=[.,;:?!)])", "", text), *entry[5:]]
 
 

@@ -21,15 +21,22 @@ addEventListener("beforeprint", () => {
 });
 addEventListener("afterprint", () => (document.documentElement.dataset.theme = shown));
 
-// An equation or a figure that scrolls in its box is reached by keyboard, as the theme has it for code.
+// An equation or a figure that scrolls in its box is reached by keyboard, as the theme has it for code,
+// and fades at its edge as long as it goes on.
+const left = (box) => box.scrollWidth - box.clientWidth - box.scrollLeft;
+const fade = (box) => box.classList.toggle("goes-on", left(box) > 2);
 const boxes = new ResizeObserver((changed) => {
   for (const { target } of changed) {
     if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
     else target.removeAttribute("tabindex");
+    fade(target);
   }
 });
 addEventListener("DOMContentLoaded", () => {
-  document.querySelectorAll("div.math > .box, .figure-box").forEach((box) => boxes.observe(box));
+  for (const box of document.querySelectorAll("div.math > .box, .figure-box")) {
+    boxes.observe(box);
+    box.addEventListener("scroll", () => fade(box), { passive: true });
+  }
 });
 
 // The squares of a grid of answers are read in the line below it: by pointer, touch, and arrow keys.
@@ -37,7 +44,7 @@ function readable(grid) {
   const squares = [...grid.querySelectorAll("title")].map((title) => title.parentElement);
   const side = Math.sqrt(squares.length);
   const line = document.createElement("output");
-  line.textContent = "Point at a square, or go over them with the arrow keys.";
+  line.textContent = "Tap a square, point at it, or use the arrow keys.";
   grid.after(line);
   grid.setAttribute("role", "application");
   grid.setAttribute("tabindex", "0");
@@ -61,6 +68,7 @@ function readable(grid) {
     event.preventDefault();
     const [column, row] = [(at % side) + step[0], Math.floor(at / side) + step[1]];
     if (Math.min(column, row) >= 0 && Math.max(column, row) < side) read(side * row + column);
+    line.scrollIntoView({ block: "nearest" });
   });
 }
 addEventListener("DOMContentLoaded", () =>

@@ -19,7 +19,8 @@ function normal(text) {
     .replace(/’/g, "'")
     .toLowerCase()
     .replace(/(\d) ?\(([a-z])\)/g, "$1$2")
-    .replace(/\b(20\d\d)[\s:,]+(?:question )?(?=\d\S)/g, "$1:");
+    .replace(/\b(20\d\d)[\s:,]+(?:question )?(?=\d\S)/g, "$1:")
+    .replace(/(\d[.-]\S+?),? \(?(20\d\d)\b(?!:)\)?/g, "$2:$1");
 }
 const tokenize = (text) => normal(text).match(/\d+(?:[.:-]\d+)+[a-z]?|[\p{L}\p{N}_]+/gu) ?? [];
 const isNumber = (term) => /^\d+[.:-]/.test(term);
@@ -58,10 +59,12 @@ class Search {
   // The query with what no word begins like replaced by what is spelled almost like it.
   spelled(query) {
     const both = [this.index, this.readers];
-    const known = (term) => isNumber(term) || both.some((some) => some.search(term, { prefix: true }).length);
+    const known = (term) => both.some((some) => some.search(term, { prefix: !isNumber(term) }).length);
     const suggested = (some, term) => some.autoSuggest(term, { fuzzy: 0.25, prefix: false })[0];
-    const like = (term) => suggested(this.index, term) ?? suggested(this.readers, term);
-    return query.split(" ").map((term) => (known(term) ? term : like(term)?.suggestion.split(" ")[0] ?? term)).join(" ");
+    const other = (term) => term.replace(/[.-](?=\w+$)/, (mark) => (mark === "." ? "-" : ".")); // 2.3.3 for 2.3-3
+    const like = (term) => isNumber(term) ? other(term)
+      : (suggested(this.index, term) ?? suggested(this.readers, term))?.suggestion.split(" ")[0] ?? term;
+    return query.split(" ").map((term) => (known(term) ? term : like(term))).join(" ");
   }
 
   correction(text) {
@@ -76,12 +79,17 @@ class Search {
     return [query, ...found.map(([reader, book]) => said.replace(` ${reader} `, ` ${book} `).trim())];
   }
 
-  // The results, the best first. The words of a query are all found, or if that fails, some.
+  // The results, the best first: those with all words of the query, then, if they are few, with some.
   find(text) {
     const query = this.spelled(words(text));
     const phrasings = query ? this.phrasings(query) : [];
-    let best = this.best(phrasings, text.trim(), "AND");
-    if (!best.size) best = this.best(phrasings.slice(0, 1), text.trim(), "OR");
+    const best = this.best(phrasings, text.trim(), "AND");
+    if (best.size < 3) {
+      const least = Math.min(1, ...[...best.values()].map(({ score }) => score));
+      const some = [...this.best(phrasings.slice(0, 1), text.trim(), "OR")].filter(([group]) => !best.has(group));
+      const most = Math.max(...some.map(([, { score }]) => score));
+      for (const [group, result] of some) best.set(group, { ...result, score: (0.9 * least * result.score) / most });
+    }
     const results = [...best.values()].sort((a, b) => b.score - a.score || a.id - b.id);
     return results.map((result) => ({ ...this.documents[result.id], ...result }));
   }

@@ -36,9 +36,10 @@ def test_each_square_says_its_sentence_and_the_answers(grids):
     (square,) = (
         square
         for square in figures[0].iter("rect")
-        if square.findtext("title", "").startswith("zero minus one:")
+        if square.findtext("title", "").startswith("zero minus one ")
     )
-    assert square.findtext("title") == "zero minus one: 1 negative, 1 positive"
+    said = "zero minus one is negative, and the answers are 1 negative, 1 positive"
+    assert square.findtext("title") == said
     assert square.get("fill-opacity") == "0.5"
     assert (square.get("x"), square.get("y")) == ("44", "34")  # a down, b across
     assert figures[0].find("svg").get("aria-label").startswith("a < b, minus: 1 of 399 sentences")
@@ -47,7 +48,7 @@ def test_each_square_says_its_sentence_and_the_answers(grids):
 def test_what_was_trained_on_in_every_run_is_a_dot(grids):
     figures = ET.fromstring(grids._repr_html_()).findall("figure")
     (dot,) = figures[1].iter("circle")
-    assert dot.findtext("title") == "nineteen minus nineteen: no answer counts"
+    assert dot.findtext("title") == "nineteen minus nineteen is zero: no answer counts"
 
 
 def test_what_does_not_fit_is_refused():

@@ -21,8 +21,9 @@ FIRST_SCREEN = """() => {
         const box = part.getBoundingClientRect();
         return Math.max(0, Math.min(box.bottom, innerHeight) - box.top) / box.height;
     };
-    const figure = [...document.querySelectorAll("article :is(img, svg[role=img])")].find(
-        (image) => image.checkVisibility() && image.getBoundingClientRect().height > 60);
+    const figures = document.querySelectorAll("article :is(img, svg[aria-label])");
+    const figure = [...figures].find((image) =>
+        image.checkVisibility() && image.getBoundingClientRect().height > 60);
     return {
         title: seen(document.querySelector("article h1")),
         promise: seen([...document.querySelectorAll("article p")].find(

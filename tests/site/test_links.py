@@ -2,6 +2,7 @@
 
 import os
 import re
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -17,6 +18,7 @@ PAGES = {
     for path in sorted(SITE.glob("**/*.html"))
     if not path.relative_to(SITE).parts[0].startswith("_")
 }
+parsed = cache(lambda page: soup(PAGES[page], "html.parser"))
 ROWS = [row for row in frame.questions() if f"{row['Page']}.html" in PAGES]
 ARRIVE = """async (anchors) => {
     const failed = [];
@@ -69,7 +71,7 @@ def test_no_id_stands_twice(page):
 @pytest.mark.parametrize("page", PAGES)
 def test_numbers_count_on_their_page(page):
     counted = {}
-    for number in soup(PAGES[page], "html.parser").select("article .caption-number"):
+    for number in parsed(page).select("article .caption-number"):
         kind, _, count = number.get_text().strip().rpartition(" ")
         counted.setdefault(kind, []).append(int(count))
     for kind, counts in counted.items():
@@ -78,7 +80,7 @@ def test_numbers_count_on_their_page(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_number_on_another_page_names_it(page):
-    for link in soup(PAGES[page], "html.parser").select("article a.reference.internal"):
+    for link in parsed(page).select("article a.reference.internal"):
         url, text = link["href"], link.get_text()
         bare = re.fullmatch(r"\(\d+\)|(Theorem|Lemma|Definition|Exercise) \d+", text)
         assert not bare or url.startswith("#"), f"{text} says no page: {url}"
@@ -130,25 +132,29 @@ def test_an_answer_opens_without_javascript_and_on_paper(chromium, address):
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["Answer"])
 def test_a_question_has_its_number_as_an_anchor(row):
-    table = soup(PAGES["every_question.html"], "html.parser").find("table", class_="questions")
-    page = soup(PAGES[f"{row['Page']}.html"], "html.parser")
+    table = parsed("every_question.html").find("table", class_="questions")
+    page = parsed(f"{row['Page']}.html")
     for edition, anchor in frame.anchors(row).items():
         box = page.find(id=anchor)
-        assert "exercise" in (box.get("class") or box.parent["class"])
+        box = box if "exercise" in box.get("class", ()) else box.parent
+        assert box.find(class_="admonition-title").get_text().startswith("Question: ")
         link = table.find("a", href=f"{row['Page']}.html#{anchor}")
         assert link and link.find_parent("tr").find("a", string=row[edition])
 
 
 def test_every_question_shows_one_edition_or_both(window):
     page = window.open("every_question.html")
-    rows = (
-        "() => [...document.querySelectorAll('.questions tbody tr')].filter("
-        "(row) => row.checkVisibility()).length"
-    )
-    assert page.evaluate(rows) == len(frame.questions())
+    shown = """(parts) => [...document.querySelectorAll(parts)].filter(
+        (part) => part.checkVisibility()).length"""
+    assert page.evaluate(shown, ".questions tbody tr") == len(frame.questions())
     for edition in frame.EDITIONS:
         page.locator(f".edition-switch [value='{edition}']").check()
-        assert page.evaluate(rows) == sum(bool(row[edition]) for row in frame.questions())
+        asked = sum(bool(row[edition]) for row in frame.questions())
+        assert page.evaluate(shown, ".questions tbody tr") == asked
+        page.locator(".key-switch input").check()  # the answers, in the place of the table
+        assert page.evaluate(shown, ".key .one") == asked
+        assert page.evaluate(shown, ".questions tbody tr") == 0
+        page.locator(".key-switch input").uncheck()
     page.set_viewport_size({"width": 360, "height": 740})
     assert not page.locator(".questions thead").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -87,6 +87,12 @@ def test_formulas_are_rendered_for_the_eye_and_for_screen_readers(built):
     assert formulas[-1].math.get_text() == "α<1"
 
 
+def test_no_line_ends_between_a_formula_and_its_comma(built):
+    formulas = built[0]["index"].find(class_="body").select("span.math")
+    after = [str(formula.next_sibling or "")[:2] for formula in formulas]
+    assert after == ["<a", " t", "\u2060.", "", "\u2060,"]
+
+
 def test_displayed_formulas_have_their_box_number_and_links(built):
     page = built[0]["index"]
     first, aligned, second = page.select("div.math")
@@ -179,3 +185,8 @@ def test_an_equation_that_scrolls_is_reached_by_keyboard(window):
         seen = page.locator("div.math > .box").evaluate_all(boxes)
         assert all(index == (0 if scrolls else -1) for scrolls, index in seen)
         assert any(scrolls for scrolls, _ in seen) or width > 360
+        if width == 360:  # and it fades where it goes on
+            box = page.locator("div.math > .box[tabindex]").first
+            assert box.evaluate("(box) => box.matches('.goes-on')")
+            box.evaluate("(box) => box.scrollTo(box.scrollWidth, 0)")
+            page.locator("div.math > .box[tabindex]:not(.goes-on)").first.wait_for()

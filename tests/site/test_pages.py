@@ -35,7 +35,8 @@ SMALL = """() => [
     ...[...document.querySelectorAll("article svg.drawing text")].filter((text) =>
         parseFloat(text.getAttribute("font-size")) * text.getScreenCTM().a < 9),
     ...[...document.querySelectorAll("article .figure-box img")].filter((image) =>
-        image.clientWidth && image.clientWidth < image.getAttribute("width")),
+        image.clientWidth && image.clientWidth < image.getAttribute("width")
+        && !image.closest(".hero, .parts")),  // the landing page has them as pictures
 ].map((part) => part.outerHTML.slice(0, 200))"""
 
 FETCH = """() => Promise.all([...document.images].map((image) => {

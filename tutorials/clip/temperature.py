@@ -11,6 +11,8 @@ import torch
 
 from a3.clip.contrastive import contrastive_loss, cosine_similarity
 from a3.lab import figures
+from a3.lab.live import Arrays
+from a3.lab.page import show
 
 
 def made_up_pairs(n, d, noise, seed):
@@ -61,11 +63,16 @@ for ax in (upper, lower):
     ax.axvline(100, color="grey", lw=1, ls=":", label="CLIP's limit")
 lower.legend()
 
+batches = {f"noise {noise}": made_up_pairs(128, 64, noise, seed=0) for noise in (1, 3)}
+show(Arrays("temperature", {key: cosine_similarity(*pairs) for key, pairs in batches.items()}))
+
 # %%
+# .. live-figure:: temperature
+#
 # **Which negatives count, and what the loss is.** Pairs are made up: 128 random features, and the
 # same with noise added, as large as they are (1) or three times as large (3). Above, how many wrong
 # captions share the push that an image gives. Below, the loss. Lines are medians of five batches,
-# bands their range.
+# bands their range. Where the figure has a knob, it shows one batch, and its softmax.
 #
 # The question
 # ------------
@@ -215,8 +222,9 @@ for tau in (1 / 0.07, 100):
 # .. exercise-start:: The best scale by Newton's method
 #    :label: temperature-newton
 #
-# *Medium.* Write the two derivatives of :math:`L` in :math:`\tau` as a mean and a variance, and
-# find the best scale of a noisy batch by Newton's method.
+# *Medium.* Set :math:`\tau` in the live figure so that the loss of the noisier batch is least. Then
+# write the two derivatives of :math:`L` in :math:`\tau` as a mean and a variance, and find the best
+# scale of that batch by Newton's method.
 #
 # .. exercise-end::
 #

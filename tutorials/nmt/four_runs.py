@@ -37,10 +37,11 @@ figure = attention_maps(
 )
 
 # %% tags=["hide-input"]
-# **What the best of four models looks at.** Each row is a letter being written, each column a
-# letter of the English word. Look along a row for the letter that the model is copying.
+# .. live-figure:: translate
 #
-# The task is English into Pig Latin, one character at a time (:doc:`/translation`). The model is
+# **What one of the models looks at.** Each row is a letter being written, each column a
+# letter of the English word. Look along a row for the letter that the model is copying. The task is
+# English into Pig Latin, one character at a time (:doc:`/translation`). The model is
 # the encoder--decoder of the handouts: one head, residual connections, no normalisation. We train
 # it four times, at two widths and on two word lists, with three seeds each.
 #
@@ -141,10 +142,9 @@ in_short(
 )
 
 # %%
-# **The settings** are the handouts'. :func:`a3.runs.translation.train_translator` is one run. The
-# runs differ in more than width and list: the narrow model has one layer more on the small list,
-# batches are eight times as large on the large one, and epochs and patience change, too. So a
-# comparison below is one of these settings, and what it says of width or data alone is less.
+# **The settings** are the handouts', and differ in more than width and list: the narrow model has
+# one layer more on the small list, batches are eight times as large on the large one, and epochs
+# and patience change, too. So a comparison below says less of width or data alone.
 
 settings = pd.DataFrame(
     {

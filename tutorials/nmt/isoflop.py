@@ -13,6 +13,7 @@ from scipy import stats
 from a3 import scaling
 from a3.lab import figures
 from a3.lab.environment import profile
+from a3.lab.live import Arrays
 from a3.lab.page import show
 from a3.runs.scaling import sweep
 from a3.scaling.figures import isoflop_profiles
@@ -32,11 +33,14 @@ figure.axes[0].errorbar(
     best["params"], best["loss"], fmt="none", color=figures.COLORS[1], capsize=3,
     xerr=abs(best[["params_low", "params_high"]].T - best["params"]),
 )  # fmt: skip
+show(Arrays("isoflop", {"runs": runs[["hidden", "seed", "params", "budget", "loss"]]}))
 
 # %%
+# .. live-figure:: isoflop
+#
 # The runs are those of :doc:`the page before <equal_compute>`: six widths, five seeds, cut at five
 # budgets. At each budget a parabola is fitted to all runs, in the logarithm of the number of
-# parameters. Stars are the lowest points, bars their 95 % intervals over the seeds.
+# parameters. Stars are the lowest points; a table has their 95 % intervals over the seeds.
 #
 # The question
 # ------------
@@ -123,12 +127,10 @@ for C, at in runs.groupby("budget"):
     below, above = sizes.index[sizes.searchsorted(N) + [-1, 0]]
     print(f"{C / 1e12:.3g} TFLOPs: N* = {N:,.0f}, between widths {below} and {above}")
 low, high = fit.intervals["a"]
-print(f"N* grows as C to the power {fit.a:.2f}, interval {low:.2f} to {high:.2f}")
+print(f"N* grows as C to the power {fit.a:.2f}, over the seeds {low:.2f} to {high:.2f}")
 assert not full or (best["params"].is_monotonic_increasing and low > 0.2)
 
 # %%
-# The best size grows with the budget, beyond what the seeds explain.
-#
 # .. solution-end::
 #
 # Is it a parabola?
@@ -203,8 +205,7 @@ if full:
 # loss that no width has on average.
 #
 # **The intervals know of seeds only.** Leaving out one of the six widths moves the last optimum
-# further than its interval is wide, and no seed tells of that. Read a star as the best size
-# *for this grid of widths*.
+# further than its interval is wide. Read a star as the best size *for this grid of widths*.
 #
 # **Losses between epochs.** The course's notebook has one loss an epoch, and puts a polynomial of
 # degree 5 in the FLOPs through each curve to read it at the budgets. Put through ours, it moves no
@@ -236,8 +237,7 @@ assert not full or np.abs(read / best["params"] - 1).max() < 0.1
 #
 # At equal compute the loss is a valley in :math:`\ln N`, and near its bottom a parabola,
 # :eq:`isoflop-parabola`, with the lowest point :eq:`isoflop-vertex`. Here the best size grows with
-# the budget. Seeds make the first optima uncertain, and the last one comes from a parabola that
-# does not fit. The interval measures only the first of these.
+# the budget. Seeds make the first optima uncertain; the last parabola does not fit.
 #
 # Exercises
 # ---------
@@ -269,7 +269,7 @@ show(alone.reset_index().style.hide().format(precision=0, thousands=","))
 #    :label: isoflop-window
 #
 # *Hard.* A parabola has one lowest point, whichever part of it is seen. Fit to the narrowest four
-# widths, and to the widest four. What do you conclude?
+# widths, and to the widest four, in the live figure or in Python. What do you conclude?
 #
 # .. exercise-end::
 #

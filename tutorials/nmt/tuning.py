@@ -6,16 +6,21 @@ After this page you can tune a learning rate and a batch size without looking at
 and say which of the handouts' conclusions were about models and which about tuning.
 """
 
+from copy import deepcopy
+
 import numpy as np
 import pandas as pd
+import torch
 
 from a3.lab import figures
 from a3.lab.environment import profile
+from a3.lab.live import Arrays, Files
 from a3.lab.page import show
 from a3.runs.short_runs import BATCH_SIZES, EXPERIMENTS, LEARNING_RATES
 from a3.runs.translation import TUNED, four_runs, tuned_runs
 from a3.translation.decoding import translate
-from a3.translation.pig_latin import pig_latin
+from a3.translation.pig_latin import large_words, pig_latin, small_words
+from a3.translation.word_pairs import WordPairs
 
 full = profile() == "full"
 
@@ -179,6 +184,53 @@ for seed, run in enumerate(runs["large", 64]):
 #
 # Exercises
 # ---------
+#
+# .. exercise-start:: Where one of them goes wrong
+#    :label: tuning-live
+#
+# *Easy.* In the live figure of :doc:`four_runs`, find a word that the wide model on the large list
+# writes rightly when it is tuned, and not with the handouts' settings. At which letter does the
+# latter go wrong? Where does its last layer look as it writes that letter?
+#
+# .. exercise-end::
+#
+# .. solution-start:: tuning-live
+#    :label: tuning-live-answer
+#    :class: dropdown
+#
+# Some such words are printed below: none of them was trained on. The weights of the figure's
+# translators are handed to it here. Those of the wide ones are rounded to 16 bits, with which every
+# held-out word is translated as before.
+
+translators = {f"{words}-{hidden}": run[0] for (words, hidden), run in handout.items()}
+translators |= {f"tuned-{hidden}": runs["large", hidden][0] for hidden in (32, 64)}
+held_out = {
+    name: [word for word, _ in WordPairs(every()).split(seed=0)[1].pairs]
+    for name, every in {"small": small_words, "large": large_words, "tuned": large_words}.items()
+}
+files, output = Files(), {}
+for name, run in translators.items():
+    files.append(arrays := Arrays(name, run.model.state_dict(), accuracy=run.accuracy))
+    if not arrays.exact:
+        read, rounded = arrays.as_read(), deepcopy(run.model)
+        rounded.load_state_dict({key: torch.from_numpy(each) for key, each in read.items()})
+        words = held_out[name.split("-")[0]]
+        output[name] = translate(rounded, words)
+        assert not full or output[name] == translate(run.model, words)
+
+differ = zip(held_out["large"], output["large-64"], output["tuned-64"], strict=True)
+for word, handouts, tuned in [row for row in differ if row[1] != row[2] == pig_latin(row[0])][:4]:
+    print(f"{word}: {handouts} with the handouts' settings, {tuned} tuned")
+show(files)
+
+# %%
+# The model in the figure is the encoder--decoder once more, in the browser's language:
+#
+# .. literalinclude:: /_static/live/translator.js
+#    :language: javascript
+#    :end-before: // The rule
+#
+# .. solution-end::
 #
 # .. exercise-start:: What four tries are worth
 #    :label: tuning-luck
