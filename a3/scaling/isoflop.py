@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from a3.lab.intervals import check_options, interval, resampling_counts
+from a3.scaling.lines import Scatter, add_scatter, line
 from a3.scaling.parabola import no_parabola, optimum, parabola, vertices
 from a3.scaling.run_table import Column, LeftOut, run_table
 
@@ -37,6 +38,8 @@ class IsoFLOPFit:
     ``loss``, each with ``_low`` and ``_high``; ``bound``, such as "> 4e+06", where the optimum lies
     outside the sizes tried. Budgets that the lines do not use have NaN."""
     left_out: tuple[LeftOut, ...]
+    scatter: Scatter
+    """How far the optima lie from the line."""
     parabolas: np.ndarray = field(repr=False)
     """Loss by powers 0, 1, 2 of log N at each budget; NaN where there is none."""
     runs: pd.DataFrame = field(repr=False)
@@ -63,6 +66,7 @@ def fit_isoflop(
     group: Column | None = None,
     budgets: Sequence[float] | None = None,
     tolerance: float = 0.1,
+    scatter: bool = True,
     bootstrap: int = 1000,
     level: float = 0.95,
     seed: int = 0,
@@ -84,6 +88,9 @@ def fit_isoflop(
     budgets : sequence of float, optional
         Runs belong to a budget if their flops differ from it by at most the tolerance, which is
         relative. Without it, runs are grouped where neighbouring flops are that close.
+    scatter : bool
+        Whether the intervals of the lines carry the scatter of the optima, by
+        :func:`a3.scaling.lines.add_scatter`; else they are those of other seeds or runs alone.
 
     Returns
     -------
@@ -140,11 +147,13 @@ def fit_isoflop(
         for suffix, values in (("", optima), ("_low", low), ("_high", high)):
             value = values[:, column]
             table[name + suffix] = value if name == "loss" else np.exp(value)
-    line = np.array([*_line(log_C, optima[used, 0]), *_line(log_C, optima[used, 1])])
-    samples = np.stack(
-        [*_line(log_C, resampled[..., 0]), *_line(log_C, resampled[..., 1])], axis=-1
+    best = _lines(log_C, optima[used])
+    ends = interval(_lines(log_C, resampled), best, level, **spread)  # of log k, a, log m, b
+    moved, found = add_scatter(
+        log_C, optima[used, :2], resampled[..., :2], ends[:, 1], level, spread, seed
     )
-    ends = np.array([line, *interval(samples, line, level, **spread)]).T  # of log k, a, log m, b
+    samples = _lines(log_C, moved if scatter else resampled)
+    ends = np.array([best, *interval(samples, best, level, **spread)]).T
     ends[::2] = np.exp(ends[::2])
     fitted = dict(zip("kamb", ends.tolist(), strict=True))
     return IsoFLOPFit(
@@ -152,6 +161,7 @@ def fit_isoflop(
         intervals={name: tuple(fitted[name][1:]) for name in "abkm"},
         budgets=table,
         left_out=tuple(left_out),
+        scatter=found,
         parabolas=parabolas,
         runs=runs,
         samples=samples,
@@ -193,16 +203,9 @@ def _columns(runs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return n, d, runs["loss"].to_numpy()
 
 
-def _line(log_C: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Intercept and slope of least squares over the budgets, the last axis, without NaN."""
-    there = np.isfinite(values)
-    count = there.sum(-1)
-    x, y = np.where(there, log_C, 0.0), np.where(there, values, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        x_mean, y_mean = x.sum(-1) / count, y.sum(-1) / count
-        dx = np.where(there, x - x_mean[..., None], 0.0)
-        slope = (dx * y).sum(-1) / (dx**2).sum(-1)
-    return y_mean - slope * x_mean, slope
+def _lines(log_C: np.ndarray, optima: np.ndarray) -> np.ndarray:
+    """log k, a, log m and b of lines through log N and log D of optima, (..., K, 2 or 3)."""
+    return np.stack([*line(log_C, optima[..., 0]), *line(log_C, optima[..., 1])], axis=-1)
 
 
 def _resample(

@@ -27,7 +27,8 @@ FAR = 1e15
 
 
 def lines_through(data, **options):
-    return fit_isoflop("params", "tokens", "flops", "loss", data=data, budgets=budgets, **options)
+    options |= {"budgets": budgets, "scatter": False}  # intervals over the seeds alone
+    return fit_isoflop("params", "tokens", "flops", "loss", data=data, **options)
 
 
 fit = lines_through(at, group="seed")
