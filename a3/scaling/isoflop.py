@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from a3.lab.intervals import check_options, interval, resampling_counts
-from a3.scaling.lines import Scatter, add_scatter, line
+from a3.scaling.lines import Scatter, fit_lines
 from a3.scaling.parabola import no_parabola, optimum, parabola, vertices
 from a3.scaling.run_table import Column, LeftOut, run_table
 
@@ -46,6 +46,8 @@ class IsoFLOPFit:
     """The runs used: ``params``, ``tokens``, ``flops``, ``loss``, ``budget`` (row of budgets)."""
     samples: np.ndarray = field(repr=False)
     """From each resample log k, a, log m and b; shape (bootstrap, 4)."""
+    resampled: np.ndarray = field(repr=False)
+    """From each resample log N, log D and loss at the K optima; shape (bootstrap, K, 3)."""
     level: float
     spread: dict[str, float] = field(repr=False)
     """How :func:`a3.lab.intervals.interval` is to be called."""
@@ -147,24 +149,17 @@ def fit_isoflop(
         for suffix, values in (("", optima), ("_low", low), ("_high", high)):
             value = values[:, column]
             table[name + suffix] = value if name == "loss" else np.exp(value)
-    best = _lines(log_C, optima[used])
-    ends = interval(_lines(log_C, resampled), best, level, **spread)  # of log k, a, log m, b
-    moved, found = add_scatter(
-        log_C, optima[used, :2], resampled[..., :2], ends[:, 1], level, spread, seed
-    )
-    samples = _lines(log_C, moved if scatter else resampled)
-    ends = np.array([best, *interval(samples, best, level, **spread)]).T
-    ends[::2] = np.exp(ends[::2])
-    fitted = dict(zip("kamb", ends.tolist(), strict=True))
+    lines = fit_lines(log_C, optima[used], resampled, level, spread, seed, carry=scatter)
     return IsoFLOPFit(
-        **{name: fitted[name][0] for name in "abkm"},
-        intervals={name: tuple(fitted[name][1:]) for name in "abkm"},
+        **lines.fitted,
+        intervals=lines.intervals,
         budgets=table,
         left_out=tuple(left_out),
-        scatter=found,
+        scatter=lines.scatter,
         parabolas=parabolas,
         runs=runs,
-        samples=samples,
+        samples=lines.samples,
+        resampled=resampled,
         level=level,
         spread=spread,
     )
@@ -201,11 +196,6 @@ def _columns(runs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """log N, log D and loss."""
     n, d = np.log(runs[["params", "tokens"]].to_numpy().T)
     return n, d, runs["loss"].to_numpy()
-
-
-def _lines(log_C: np.ndarray, optima: np.ndarray) -> np.ndarray:
-    """log k, a, log m and b of lines through log N and log D of optima, (..., K, 2 or 3)."""
-    return np.stack([*line(log_C, optima[..., 0]), *line(log_C, optima[..., 1])], axis=-1)
 
 
 def _resample(

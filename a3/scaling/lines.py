@@ -8,30 +8,87 @@ its interval must say so.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
-__all__ = ["Scatter", "add_scatter", "line"]
+from a3.lab.intervals import interval
+
+__all__ = ["Lines", "Scatter", "fit_lines"]
 
 
 class Scatter(NamedTuple):
     """How far the optima lie from their line, beside what the noise of runs explains."""
 
     ratio: float
-    """Mean square of log N about the line, over the one that resampled runs have about theirs."""
+    """Mean square of log N about the line, over the one that resampled runs have about theirs; NaN
+    with fewer than three budgets or without resamples."""
     p: float
     """Chance of such a ratio, by F, if optima lie on the line but for noise."""
-    size: float
-    """Standard deviation in log N, and in log D, that noise does not explain: the larger."""
+    draws: np.ndarray
+    """What is left, drawn for each resample and for one more optimum; (bootstrap, K + 1, 2)."""
     noise_alone: tuple[float, float]
     """Interval of the exponent a from the noise of runs alone."""
     larger: str
     """What makes more of the interval of a: "noise" or "scatter"."""
 
+    @property
+    def size(self) -> float:
+        """Standard deviation of the draws of log N."""
+        return float(self.draws[..., 0].std()) if self.draws.size else 0.0
 
-def line(log_C: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """The lines :math:`N^* = k C^a` and :math:`D^* = m C^b` through some optima."""
+
+    fitted: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    samples: np.ndarray
+    """From each resample log k, a, log m and b; shape (bootstrap, 4)."""
+    scatter: Scatter
+
+
+def fit_lines(
+    log_C: np.ndarray,
+    optima: np.ndarray,
+    resampled: np.ndarray,
+    level: float,
+    spread: dict[str, float],
+    seed: int,
+    *,
+    carry: bool = True,
+) -> Lines:
+    """Least squares through log N and log D, (K, 2 or more), of optima, and of resampled ones.
+
+    ``level`` and ``spread`` are those of :func:`a3.lab.intervals.interval`; ``carry`` says whether
+    the intervals carry the scatter of the optima.
+    """
+    best = _lines(log_C, optima)
+    samples = _lines(log_C, resampled)
+    alone = interval(samples, best, level, **spread)[:, 1]
+    scatter = _scatter(log_C, optima[:, :2], resampled[..., :2], alone, level, spread, seed)
+    if carry and scatter.draws.size:
+        samples = _lines(log_C, resampled[..., :2] + scatter.draws[:, :-1])
+    ends = np.array([best, *interval(samples, best, level, **spread)]).T  # of log k, a, log m, b
+    ends[::2] = np.exp(ends[::2])
+    rows = dict(zip("kamb", ends.tolist(), strict=True))
+    return Lines(
+        fitted={name: rows[name][0] for name in "abkm"},
+        intervals={name: tuple(rows[name][1:]) for name in "abkm"},
+        samples=samples,
+        scatter=scatter,
+    )
+
+
+def _lines(log_C: np.ndarray, optima: np.ndarray) -> np.ndarray:
+    """log k, a, log m and b of lines through log N and log D of optima, (..., K, 2 or more)."""
+    return np.stack([*_line(log_C, optima[..., 0]), *_line(log_C, optima[..., 1])], axis=-1)
+
+
+def _line(log_C: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Intercept and slope of least squares over the budgets, the last axis, without NaN."""
     there = np.isfinite(values)
     count = there.sum(-1)
@@ -43,7 +100,7 @@ def line(log_C: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return y_mean - slope * x_mean, slope
 
 
-def add_scatter(
+def _scatter(
     log_C: np.ndarray,
     optima: np.ndarray,
     resampled: np.ndarray,
@@ -51,57 +108,42 @@ def add_scatter(
     level: float,
     spread: dict[str, float],
     seed: int,
-) -> tuple[np.ndarray, Scatter]:
-    r"""Move resampled optima as much further as the optima scatter about their line.
+) -> Scatter:
+    r"""The variance :math:`\tau^2` of optima about their line that the noise of runs leaves over.
 
-    Between optima there is a variance :math:`\tau^2` that the runs do not explain, as between the
-    studies of DerSimonian and Laird (1986): what is left of the sum of squares about the line when
-    that of resampled runs is taken off, over K - 2, or nothing. The draws are normal and as wide as
-    Student's t with K - 2 degrees of freedom makes an interval of them.
-
-    Parameters
-    ----------
-    log_C : array, shape (K,)
-    optima, resampled : arrays, shapes (K, 2) and (bootstrap, K, 2)
-        log N and log D, NaN where a resample has no optimum.
-    alone : array, shape (2,)
-        Interval of a without scatter.
-    level, spread
-        Of the interval to come; as for :func:`a3.lab.intervals.interval`.
-
-    Returns
-    -------
-    array, shape (bootstrap, K, 2)
-    Scatter
-        Of NaN, and the resamples as they were, if there are fewer than three budgets or no
-        resample has them all.
+    As between the studies of DerSimonian and Laird (1986): the sum of squares about the line, less
+    what it is in resamples, over K - 2, or nothing. The draws are normal, and as wide as Student's
+    t with K - 2 degrees of freedom makes an interval of them. ``alone``, (2,), is the interval of a
+    without scatter.
     """
     freedom, groups = len(log_C) - 2, spread.get("groups", 0)
     whole = resampled[np.isfinite(resampled).all((1, 2))]
+    ends = tuple(alone.tolist())
     if freedom < 1 or not len(whole):
-        return resampled, Scatter(math.nan, math.nan, math.nan, tuple(alone.tolist()), "noise")
+        return Scatter(math.nan, math.nan, np.empty((0, len(log_C) + 1, 2)), ends, "noise")
     too_small = groups / (groups - 1) if groups else 1.0  # the spread of few resampled groups
-    found = _products(log_C, optima[None])[0]  # (2, 2)
+    theirs = groups - 1 if groups else spread["freedom"]
+    found = _products(log_C, optima)
     noise = _products(log_C, whole - optima).mean(0) * too_small
     least = 1e-18 * freedom  # about the rounding of an optimum
     ratio = float((found[0, 0] + least) / (noise[0, 0] + least))
-    p = float(stats.f.sf(ratio, freedom, groups - 1 if groups else spread["freedom"]))
     variance, directions = np.linalg.eigh((found - noise) / freedom)
     variance = np.where(variance > 1e-9 * np.trace(found + noise) / freedom, variance, 0.0)
     root = directions * np.sqrt(variance)  # (2, 2), times its transpose the covariance
-    error = math.sqrt((root[0] @ root[0]) / ((log_C - log_C.mean()) ** 2).sum())
-    reach = stats.t.ppf((1 + level) / 2, freedom)
-    larger = "scatter" if reach * error > (alone[1] - alone[0]) / 2 else "noise"
-    size = math.sqrt((root**2).sum(1).max())
-    scatter = Scatter(ratio, p, size, tuple(alone.tolist()), larger)
-    theirs = stats.t.ppf((1 + level) / 2, groups - 1 if groups else spread["freedom"])
-    normal = np.random.default_rng([seed, 1]).standard_normal(resampled.shape)
-    wider = reach / theirs / math.sqrt(too_small)
-    return resampled + wider * normal @ root.T, scatter
+    reach, as_if = (stats.t.ppf((1 + level) / 2, each) for each in (freedom, theirs))
+    error = math.sqrt(root[0] @ root[0] / ((log_C - log_C.mean()) ** 2).sum())
+    normal = np.random.default_rng([seed, 1]).standard_normal((len(resampled), len(log_C) + 1, 2))
+    return Scatter(
+        ratio=ratio,
+        p=float(stats.f.sf(ratio, freedom, theirs)),
+        draws=reach / as_if / math.sqrt(too_small) * normal @ root.T,
+        noise_alone=ends,
+        larger="scatter" if reach * error > (alone[1] - alone[0]) / 2 else "noise",
+    )
 
 
 def _products(log_C: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Sums of squares and products about their lines of values, (..., K, 2): (..., 2, 2)."""
-    intercept, slope = line(log_C, np.swapaxes(values, -1, -2))  # (..., 2)
+    intercept, slope = _line(log_C, np.swapaxes(values, -1, -2))  # (..., 2)
     left = values - intercept[..., None, :] - slope[..., None, :] * log_C[:, None]
     return np.swapaxes(left, -1, -2) @ left
