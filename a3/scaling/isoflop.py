@@ -20,7 +20,7 @@ from a3.scaling.lines import Scatter, fit_lines
 from a3.scaling.parabola import no_parabola, optimum, parabola, vertices
 from a3.scaling.run_table import Column, LeftOut, run_table
 
-__all__ = ["IsoFLOPFit", "fit_isoflop"]
+__all__ = ["IsoFLOPFit", "fit_isoflop", "resample"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +142,7 @@ def fit_isoflop(
             f"a line needs two budgets with an optimum, got {len(used)} of {len(table)}{reasons}"
         )
     log_C = np.log(centers[used])
-    resampled, spread = _resample(runs, parabolas, used, bootstrap, seed)  # (bootstrap, K, 3)
+    resampled, spread = resample(runs, parabolas, used, bootstrap, seed)  # (bootstrap, K, 3)
     low, high = np.full((2, *optima.shape), np.nan)
     low[used], high[used] = interval(resampled, optima[used], level, **spread)
     for column, name in enumerate(("params", "tokens", "loss")):
@@ -198,7 +198,7 @@ def _columns(runs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return n, d, runs["loss"].to_numpy()
 
 
-def _resample(
+def resample(
     runs: pd.DataFrame, parabolas: np.ndarray, used: np.ndarray, bootstrap: int, seed: int
 ) -> tuple[np.ndarray, dict[str, float]]:
     """log N, log D and loss at the optima of resampled runs, (bootstrap, K, 3), and their spread.

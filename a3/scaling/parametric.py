@@ -49,6 +49,7 @@ class ParametricFit:
     """The runs used: ``params``, ``tokens``, ``loss``, ``residual`` (of log loss)."""
     samples: np.ndarray = field(repr=False)
     """From each resample log E, log A, log B, alpha and beta; shape (bootstrap, 5)."""
+    delta: float
     level: float
     spread: dict[str, float] = field(repr=False)
     """How :func:`a3.lab.intervals.interval` is to be called."""
@@ -112,9 +113,9 @@ def fit_parametric(
     Raises
     ------
     ValueError
-        If a column or an option is wrong, all losses are equal, a loss is not positive, or the
-        runs cannot tell the five numbers apart: fewer than six runs, fewer than three sizes or
-        three numbers of tokens, or tokens in a fixed relation to size.
+        If a column or an option is wrong, all losses are equal, or the runs cannot tell the five
+        numbers apart: fewer than six runs, fewer than three sizes or three numbers of tokens, or
+        tokens in a fixed relation to size.
 
     Warns
     -----
@@ -169,6 +170,7 @@ def fit_parametric(
         left_out=tuple(left_out),
         runs=runs.assign(residual=residual.numpy()),
         samples=samples,
+        delta=delta,
         level=level,
         spread=spread,
     )
@@ -176,8 +178,6 @@ def fit_parametric(
 
 def _check_runs(runs: pd.DataFrame) -> None:
     """Whether they can tell the five numbers apart."""
-    if not (runs["loss"] > 0).all():
-        raise ValueError(f"the law is of positive losses, got {runs['loss'].min():g}")
     if len(runs) < 6:
         raise ValueError(f"five numbers are fitted, which needs at least six runs, got {len(runs)}")
     if runs["loss"].nunique() == 1:

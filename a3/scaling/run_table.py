@@ -26,11 +26,11 @@ class LeftOut(NamedTuple):
 def run_table(
     data: pd.DataFrame | None, counts: dict[str, Column], loss: Column, group: Column | None = None
 ) -> tuple[pd.DataFrame, list[LeftOut]]:
-    """One row a run, without those that have no finite loss.
+    """One row a run, without those that cannot be used.
 
     Columns are arrays or tensors of n runs, or names of those of ``data``. ``counts`` are positive
-    numbers under the names they shall have, ``group`` is such as the seed of each run. A run whose
-    loss is not finite, because it diverged, is left out.
+    numbers under the names they shall have, ``group`` is such as the seed of each run. A run is left
+    out, by name, if a count or its loss is not positive and finite, or if it has no group.
 
     Returns
     -------
@@ -38,12 +38,13 @@ def run_table(
         Columns as in ``counts``, then ``loss`` and, if given, ``group``. The index counts the runs
         from 0, or is that of ``data``.
     list of LeftOut
+        Rows by their labels; an index with a name, such as "row", gives them that name.
 
     Raises
     ------
     ValueError
-        If a column is missing, is not numeric or has another length than the others, if a count
-        is not positive and finite, or if no run has a finite loss.
+        If a column is missing, is not numeric or has another length than the others, or if no run
+        can be used.
     """
     asked = {**counts, "loss": loss} | ({} if group is None else {"group": group})
     _check_names(asked, data)
@@ -54,24 +55,22 @@ def run_table(
         raise ValueError(f"the columns must have one length, got {each}")
     index = None if data is None or len(data) != lengths["loss"] else data.index
     runs = pd.DataFrame(columns, index=index)
-    for name in counts:
-        wrong = ~((runs[name] > 0) & np.isfinite(runs[name]))
-        if wrong.any():
-            label = runs.index[wrong][0]
-            raise ValueError(
-                f"{name} must be positive and finite, got {runs[name][wrong].iloc[0]:g} "
-                f"in run {label} ({wrong.sum()} such)"
-            )
-    if "group" in runs and runs["group"].isna().any():
-        raise ValueError(f"run {runs.index[runs['group'].isna()][0]} has no group")
-    finite = np.isfinite(runs["loss"])
-    left_out = [
-        LeftOut(f"run {label}", f"its loss is {value}")
-        for label, value in runs["loss"][~finite].items()
-    ]
-    if not finite.any():
-        raise ValueError(f"none of {len(runs)} runs has a finite loss")
-    return runs[finite], left_out
+    what, left_out = runs.index.name or "run", {}
+    for name in asked:
+        if name == "group":
+            wrong = runs[name].isna()
+        else:
+            wrong = ~((runs[name] > 0) & np.isfinite(runs[name]))
+        for label, value in runs[name][wrong].items():
+            verb = "is" if name == "loss" else "are"
+            why = "it has no group" if name == "group" else f"its {name} {verb} {value:g}"
+            left_out.setdefault(label, why)
+    used = ~runs.index.isin(left_out)
+    left_out = [LeftOut(f"{what} {label}", why) for label, why in left_out.items()]
+    if not used.any():
+        why = f": {left_out[0].what}: {left_out[0].why}" if left_out else ""
+        raise ValueError(f"none of {len(runs)} runs can be used{why}")
+    return runs[used], left_out
 
 
 def _check_names(asked: dict[str, Column], data: pd.DataFrame | None) -> None:

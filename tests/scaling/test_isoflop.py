@@ -147,7 +147,7 @@ def test_budgets_without_an_optimum_are_named_and_not_used():
     of = [runs["flops"] == C for C in BUDGETS]
     expected = fit(runs[of[2] | of[4]], bootstrap=40)
     runs.loc[of[0], "loss"] = 3.0
-    runs.loc[of[1], "loss"] = -runs["loss"]
+    runs.loc[of[1], "loss"] = 20 - runs["loss"]
     runs = runs.drop(runs.index[of[3]][2:])
     found = fit(runs, bootstrap=40)
     assert found.left_out == (
@@ -203,7 +203,7 @@ def test_what_cannot_be_fitted_is_refused():
     with pytest.raises(ValueError, match=r"got 0 of 35(; budget .* got 1){5}; 30 more$"):
         fit(runs.assign(flops=np.geomspace(1e15, 1e20, len(runs))))
     with pytest.raises(ValueError, match="got 0 of 5; .*opens downward"):
-        fit(runs.assign(loss=-runs["loss"]))
+        fit(runs.assign(loss=20 - runs["loss"]))
     with pytest.raises(ValueError, match="flops must be positive and finite, got -1 in run 0"):
         fit(runs.assign(flops=-1.0))
     with pytest.raises(ValueError, match="tokens must be positive and finite, got 0 in run 0"):
