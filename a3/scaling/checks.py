@@ -23,7 +23,7 @@ from a3.scaling.parametric import ParametricFit
 
 __all__ = [
     "Backtest", "between_sizes", "corrected_by", "isoflop_backtest", "isoflop_influence",
-    "law_backtest", "law_influence", "parabola_bias", "spoilers",
+    "law_backtest", "law_influence", "law_over_parabolas", "parabola_bias", "spoilers",
 ]  # fmt: skip
 
 
@@ -42,7 +42,17 @@ class Backtest:
     @property
     def held(self) -> bool:
         """Whether the interval holds what was measured; no interval holds nothing."""
-        return bool(self.interval[0] <= self.measured <= self.interval[1])
+        low, high = self.interval
+        slack = 1e-6 * abs(self.measured)  # without noise the interval has no width
+        return bool(low - slack <= self.measured <= high + slack)
+
+    @property
+    def far(self) -> bool:
+        """Whether it was missed by as much again as the interval reaches."""
+        low, high = self.interval
+        middle, measured = self.foretold, self.measured
+        reach = high / middle if measured > middle else middle / low
+        return not self.held and bool(max(measured / middle, middle / measured) > reach**2)
 
 
 def _used(fit: IsoFLOPFit) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -61,9 +71,7 @@ def isoflop_backtest(fit: IsoFLOPFit) -> Backtest | None:
     _, log_C, optima = _used(fit)
     if len(log_C) < 3 or not len(fit.resampled):
         return None
-    below = fit_lines(
-        log_C[:-1], optima[:-1], fit.resampled[:, :-1], fit.level, fit.spread, seed=0
-    )
+    below = fit_lines(log_C[:-1], optima[:-1], fit.resampled[:, :-1], fit.level, fit.spread, seed=0)
     foretold = math.log(below.fitted["k"]) + below.fitted["a"] * log_C[-1]
     differences = below.samples[:, 0] + below.samples[:, 1] * log_C[-1]
     differences = differences - (fit.resampled[:, -1, 0] - optima[-1, 0])
@@ -130,11 +138,25 @@ def parabola_bias(fit: IsoFLOPFit, laws: np.ndarray) -> np.ndarray:
     return np.stack(bias, axis=-2)
 
 
+def law_over_parabolas(fit: IsoFLOPFit, law: ParametricFit) -> float:
+    """Standard deviation of the losses about the law over that about the parabolas, relative."""
+    shares, freedom = 0.0, 0
+    for i in _used(fit)[0]:
+        own = fit.runs[fit.runs["budget"] == i]
+        curve = np.vander(np.log(own["params"]), 3, increasing=True) @ fit.parabolas[i]
+        shares += (((own["loss"] - curve) / own["loss"].mean()) ** 2).sum()
+        freedom += len(own) - 3
+    if freedom < 1 or len(law.runs) < 6:
+        return math.nan
+    by_law = law.rms * math.sqrt(len(law.runs) / (len(law.runs) - 5))
+    return by_law / max(math.sqrt(shares / freedom), 1e-9)
+
+
 def corrected_by(fit: IsoFLOPFit, law: ParametricFit) -> IsoFLOPFit | None:
     """The fit with its optima moved by what the law says of the bias of its parabolas.
 
-    What a parabola leaves of the law's losses is taken off those of the runs too: it is no noise. The law's
-    own resamples give the correction its error. None if the law gives no correction.
+    What a parabola leaves of the law's losses is taken off those of the runs too: it is no noise.
+    The law's own resamples give the correction its error. None if the law gives no correction.
     """
     rows, log_C, optima = _used(fit)
     whole = np.array([*np.log([law.E, law.A, law.B]), law.alpha, law.beta])
@@ -164,6 +186,7 @@ def corrected_by(fit: IsoFLOPFit, law: ParametricFit) -> IsoFLOPFit | None:
     return replace(
         fit, **lines.fitted, intervals=lines.intervals, samples=lines.samples,
         scatter=lines.scatter, resampled=resampled, spread=spread, budgets=table, runs=runs,
+        corrected=True,
     )  # fmt: skip
 
 
@@ -202,7 +225,7 @@ def isoflop_influence(fit: IsoFLOPFit) -> pd.DataFrame:
 
 
 def _without_each(runs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """log N at the lowest point without each run; its residual; the share of that one's variance."""
+    """Lowest log N without each run; its residual; the share of its variance that this keeps."""
     x, y = np.log(runs["params"].to_numpy()), runs["loss"].to_numpy()
     c = x.mean()
     X = np.vander(x - c, 3, increasing=True)

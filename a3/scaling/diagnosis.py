@@ -49,6 +49,8 @@ class Diagnosis:
     """By fit, as :func:`a3.scaling.checks.isoflop_influence` and
     :func:`a3.scaling.checks.law_influence` give them."""
     left_out: tuple[LeftOut, ...]
+    failed: dict[str, str]
+    """Why there is no "isoflop" or "law"."""
     unit: str | None
     """Of the loss."""
     runs: pd.DataFrame = field(repr=False)
@@ -125,6 +127,8 @@ def diagnose(
     group: Column | None = None,
     run: Column | None = None,
     unit: str | None = None,
+    decimal: str | None = None,
+    estimator: str = "huber",
     budgets: Sequence[float] | None = None,
     at: Sequence[float] = (),
     tolerance: float = 0.1,
@@ -138,6 +142,8 @@ def diagnose(
     ----------
     params, tokens, flops, loss, data, budgets, tolerance, bootstrap, level, seed
         As for :func:`a3.scaling.fit_isoflop`. Without ``flops`` only the law is fitted.
+    decimal, estimator
+        As for :func:`a3.scaling.run_table.run_table` and :func:`a3.scaling.fit_parametric`.
     group : array or name of a column, optional
         Seed of each run, drawn whole by the bootstrap.
     run : array or name of a column, optional
@@ -156,23 +162,33 @@ def diagnose(
         raise ValueError(f"unit must be nats or bits, got {unit!r}")
     counts = {"params": params, "tokens": tokens} | ({} if flops is None else {"flops": flops})
     cluster = run if group is None else group
-    runs, left_out = run_table(data, counts, loss, cluster)
+    fits, failed = {}, {}
+    try:
+        runs, left_out = run_table(data, counts, loss, cluster, decimal=decimal)
+    except ValueError as error:
+        if counts.pop("flops", None) is None:
+            raise
+        failed["isoflop"] = str(error)
+        try:
+            runs, left_out = run_table(data, counts, loss, cluster, decimal=decimal)
+        except ValueError:
+            raise error from None
     copied = copies(runs)
     twice, runs = runs[copied], runs[~copied]
     columns = [] if data is None else list(data.columns)
     findings = check_table(runs, twice, grouped=cluster is not None, columns=columns, unit=unit)
     common = {"data": runs, "bootstrap": bootstrap, "level": level, "seed": seed}
     common |= {} if cluster is None else {"group": "group"}
-    fits, failed = {}, {}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for name, fit in (
             ("isoflop", lambda: fit_isoflop("params", "tokens", "flops", "loss", budgets=budgets,
                                             tolerance=tolerance, **common)),
-            ("law", lambda: fit_parametric("params", "tokens", "loss", **common)),
+            ("law", lambda: fit_parametric("params", "tokens", "loss", estimator=estimator,
+                                           **common)),
         ):  # fmt: skip
             try:
-                if name == "law" or flops is not None:
+                if name == "law" or "flops" in counts:
                     fits[name] = fit()
             except ValueError as error:
                 failed[name] = str(error)
@@ -184,7 +200,7 @@ def diagnose(
     corrected, bias, backtests, influence = None, None, [], {}
     if law is not None:
         influence["law"], more = _of_law(law, backtests, common, run is not None)
-        findings += more
+        findings += [*more, *_estimators(law, estimator)]
     if isoflop is not None:
         corrected, bias, more = _bias(isoflop, law)
         findings += more
@@ -196,7 +212,7 @@ def diagnose(
             findings += _agreement(line, law)
     diagnosis = Diagnosis(
         isoflop, corrected, law, tuple(findings), tuple(backtests), bias, influence,
-        tuple(left_out), unit, runs,
+        tuple(left_out), failed, unit, runs,
     )  # fmt: skip
     reach = _reach(diagnosis, at)
     return Diagnosis(**vars(diagnosis) | {"findings": (*findings, *reach)})
@@ -294,11 +310,24 @@ def _of_law(
     return influence, found
 
 
+def _estimators(law: ParametricFit, estimator: str) -> list[Finding]:
+    """How far the exponent is from that of the other estimator."""
+    other = {"huber": "projection", "projection": "huber"}[estimator]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        options = {"data": law.runs, "estimator": other, "bootstrap": 0}
+        a = fit_parametric("params", "tokens", "loss", **options).a
+    half = np.diff(law.intervals["a"])[0] / 2
+    text = f"the law's a = {law.a:.3f} by {estimator}, {a:.3f} by {other}"
+    return [Finding("estimators", CARE if abs(a - law.a) > max(half, 1e-6) else NOTE, text)]
+
+
 def _backtest_finding(test: checks.Backtest, what: str, form: str) -> Finding:
     low, high = (format(end, form) for end in test.interval)
     text = f"the {what}, foretold from the rest: {test.foretold:{form}} [{low}, {high}], "
-    text += f"measured {test.measured:{form}}: {'held' if test.held else 'missed'}"
-    return Finding("backtest", NOTE if test.held else STOP, text)
+    text += f"measured {test.measured:{form}}: "
+    text += "held" if test.held else "missed by far" if test.far else "missed"
+    return Finding("backtest", NOTE if test.held else STOP if test.far else CARE, text)
 
 
 def _bias(
@@ -307,6 +336,11 @@ def _bias(
     """The parabolas' bias on this grid, and the corrected fit if it matters."""
     if law is None or not min(law.alpha, law.beta) > 0:
         return None, None, [Finding("bias", CARE, "no law that tells how biased the parabolas are")]
+    times = checks.law_over_parabolas(fit, law)
+    if times > 2:
+        text = f"the law leaves {times:.1f} times as much of the losses as the parabolas: it does "
+        text += "not hold here, and cannot tell their bias"
+        return None, None, [Finding("bias", CARE, text)]
     corrected = checks.corrected_by(fit, law)
     if corrected is None:
         text = "by the law, some best sizes lie outside the sizes tried: no correction"

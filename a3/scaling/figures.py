@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -16,7 +16,7 @@ from a3.scaling.allocation import compute_optimal
 from a3.scaling.isoflop import IsoFLOPFit
 from a3.scaling.parametric import ParametricFit
 
-__all__ = ["isoflop_profiles", "optimal_lines", "predicted_losses", "write"]
+__all__ = ["drawings", "isoflop_profiles", "optimal_lines", "predicted_losses", "write"]
 
 
 def isoflop_profiles(fit: IsoFLOPFit) -> Figure:
@@ -110,19 +110,26 @@ def predicted_losses(fit: ParametricFit) -> Figure:
     return figure
 
 
+def drawings(
+    fit: IsoFLOPFit | ParametricFit,
+) -> dict[str, Callable[[IsoFLOPFit | ParametricFit], Figure]]:
+    """The figures that a fit has, by the names of their files."""
+    if not isinstance(fit, IsoFLOPFit):
+        return {"parametric_fit": predicted_losses, "parametric_lines": optimal_lines}
+    if fit.corrected:
+        return {"corrected_lines": optimal_lines}
+    return {"isoflop_profiles": isoflop_profiles, "isoflop_lines": optimal_lines}
+
+
 def write(fits: Iterable[IsoFLOPFit | ParametricFit], folder: str | Path) -> list[Path]:
     """Draw fits and save their figures as PNG for light pages; no file is ever half written.
 
-    ``isoflop_profiles.png`` and ``isoflop_lines.png``, ``parametric_fit.png`` and
-    ``parametric_lines.png``, in a folder that is made if it does not exist.
+    ``isoflop_profiles.png`` and ``isoflop_lines.png``, ``corrected_lines.png``,
+    ``parametric_fit.png`` and ``parametric_lines.png``, in a folder that is made if there is none.
     """
     folder, paths = Path(folder), []
     for fit in fits:
-        if isinstance(fit, IsoFLOPFit):
-            drawn = {"isoflop_profiles": isoflop_profiles, "isoflop_lines": optimal_lines}
-        else:
-            drawn = {"parametric_fit": predicted_losses, "parametric_lines": optimal_lines}
-        for name, draw in drawn.items():
+        for name, draw in drawings(fit).items():
             figure, path = draw(fit), folder / f"{name}.png"
             folder.mkdir(parents=True, exist_ok=True)
             try:

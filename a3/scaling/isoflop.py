@@ -51,6 +51,9 @@ class IsoFLOPFit:
     level: float
     spread: dict[str, float] = field(repr=False)
     """How :func:`a3.lab.intervals.interval` is to be called."""
+    corrected: bool = False
+    """Whether the optima are moved, and the losses straightened, for the parabolas' bias:
+    :func:`a3.scaling.checks.corrected_by`."""
 
     def table(self) -> pd.DataFrame:
         """The lines' numbers with their intervals, a row each."""

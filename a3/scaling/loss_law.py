@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "fit_laws", "hoffmann_starts", "huber_objective", "log_terms", "minimize", "projected_starts",
+    "fit_laws", "hoffmann_starts", "huber_objective", "log_terms", "minimize", "projected_laws",
+    "projected_starts",
 ]  # fmt: skip
 
 Objective = Callable[..., tuple[Tensor, Tensor, Tensor]]
@@ -137,6 +138,56 @@ def projected_starts(n: Tensor, d: Tensor, y: Tensor) -> Tensor:
         best, least = torch.where(better[:, None], chosen, best), torch.where(better, error, least)
     law[:, :3] = torch.maximum(best, 1e-3 / X.mean(1)).log()
     return law
+
+
+def projected_laws(
+    exponents: Tensor, n: Tensor, d: Tensor, y: Tensor, weights: Tensor, *, iterations: int = 60
+) -> tuple[Tensor, Tensor]:
+    r"""Laws, (p, 5), of the least squares of relative errors, from exponents (p, 2); with values.
+
+    For each :math:`\alpha` and :math:`\beta` the best E, A and B are linear and solved for, so that
+    only two unknowns are left: variable projection, Golub and Pereyra (1973), with the Jacobian of
+    Kaufman (1975) and damped steps. A term whose factor comes out negative is next to nothing in
+    the law. The other arguments are those of :func:`huber_objective`; values are half the sums.
+    """
+    size = max(1, 50_000 // len(y))
+    parts = zip(exponents.split(size), weights.expand(len(exponents), -1).split(size), strict=True)
+    found = [_project(at, n, d, y, w.sqrt(), iterations) for at, w in parts]
+    return tuple(torch.cat(each) for each in zip(*found, strict=True))
+
+
+def _project(
+    at: Tensor, n: Tensor, d: Tensor, y: Tensor, root: Tensor, iterations: int
+) -> tuple[Tensor, Tensor]:
+    """What :func:`projected_laws` gives, for weights given by their roots, (p, r)."""
+
+    def solve(at: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        powers = torch.stack([0 * n.expand(len(at), -1), -at[:, :1] * n, -at[:, 1:] * d], -1)
+        X = (powers - y[:, None]).exp() * root[..., None]  # (p, r, 3)
+        Q, R = torch.linalg.qr(X)
+        c = torch.linalg.solve_triangular(R, Q.mT @ root[..., None], upper=True)  # (p, 3, 1)
+        left = (X @ c)[..., 0] - root
+        J = torch.stack([-n * X[..., 1] * c[:, 1], -d * X[..., 2] * c[:, 2]], -1)
+        return c[..., 0], left, J - Q @ (Q.mT @ J), left.square().sum(-1) / 2
+
+    damping = at.new_full(at.shape[:1], 1e-3)
+    state = solve(at)
+    for _ in range(iterations):
+        _, left, J, value = state
+        H, gradient = J.mT @ J, (J.mT @ left[..., None])[..., 0]  # (p, 2, 2), (p, 2)
+        shift = damping[:, None] * H.diagonal(dim1=-2, dim2=-1) + 1e-300
+        step = -torch.linalg.solve(H + torch.diag_embed(shift), gradient)
+        tried = solve(at + step.clamp(-0.5, 0.5))
+        better = tried[3] < value
+        at = torch.where(better[:, None], at + step.clamp(-0.5, 0.5), at)
+        state = tuple(
+            torch.where(better.view(-1, *[1] * (new.dim() - 1)), new, old)
+            for new, old in zip(tried, state, strict=True)
+        )
+        damping = torch.where(better, (damping / 8).clamp(min=1e-12), (damping * 5).clamp(max=1e9))
+        if not better.any() and (damping > 1e6).all():
+            break
+    return torch.cat([state[0].clamp(min=1e-12).log(), at], -1), state[3]
 
 
 def minimize(

@@ -37,7 +37,7 @@ class ParametricFit:
     alpha: float
     beta: float
     objective: float
-    """Sum of the Huber losses of the residuals."""
+    """Sum of the Huber losses of the residuals, or half that of squared relative errors."""
     rms: float
     """Root mean square of the residuals of the log loss."""
     r_squared: float
@@ -83,6 +83,7 @@ def fit_parametric(
     data: pd.DataFrame | None = None,
     group: Column | None = None,
     starts: np.ndarray | Tensor | None = None,
+    estimator: str = "huber",
     delta: float = 1e-3,
     bootstrap: int = 1000,
     level: float = 0.95,
@@ -104,6 +105,10 @@ def fit_parametric(
     starts : array or tensor, shape (s, 5), optional
         log E, log A, log B, alpha, beta, such as :func:`a3.scaling.loss_law.hoffmann_starts`.
         Otherwise :func:`a3.scaling.loss_law.projected_starts`.
+    estimator : "huber" or "projection"
+        What is least: the Huber losses of log residuals, as Hoffmann et al. have it, or the squares
+        of relative errors, :func:`a3.scaling.loss_law.projected_laws`, where a wild run counts in
+        full. The starts of the first are solved as by the second, on a grid of exponents.
     delta : float
         Residuals of the log loss above it count by their size, not their square.
     bootstrap, level, seed : int, float, int
@@ -124,11 +129,13 @@ def fit_parametric(
     """
     import torch  # here, so that who only imports the fits need not wait for it
 
-    from a3.scaling.loss_law import fit_laws, log_terms, projected_starts
+    from a3.scaling.loss_law import fit_laws, log_terms, projected_laws, projected_starts
 
     check_options(bootstrap, level)
     if not 0 < delta < np.inf:
         raise ValueError(f"delta must be positive and finite, got {delta}")
+    if estimator not in ("huber", "projection"):
+        raise ValueError(f"estimator must be huber or projection, got {estimator!r}")
     runs, left_out = run_table(data, {"params": params, "tokens": tokens}, loss, group)
     _check_runs(runs)
     n, d, y = torch.from_numpy(np.log(runs[["params", "tokens", "loss"]].to_numpy().T))
@@ -142,14 +149,20 @@ def fit_parametric(
             raise ValueError(f"starts must be of shape (s, 5), got {tuple(first.shape)}")
         first = torch.stack(_shift(first.unbind(-1), *center), -1)
     once = torch.ones(1, len(y), dtype=torch.float64)
+
+    def fit(starts: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        if estimator == "projection":
+            return projected_laws(starts[:, 3:], n, d, y, weights)
+        return fit_laws(starts, n, d, y, weights, delta, easing=())
+
     rough, values = fit_laws(first, n, d, y, once, delta, iterations=8)
     rough = rough[values.argsort()[:12]]  # the others lag far behind, where steps are slow
-    found, values = fit_laws(rough, n, d, y, once, delta, easing=())
+    found, values = fit(rough, once)
     best = found[values.argmin()]
     samples, spread = best.expand(bootstrap, 5), {}
     if bootstrap:
         counts = torch.from_numpy(resampling_counts(len(y), bootstrap, seed, runs.get("group")))
-        samples, _ = fit_laws(samples, n, d, y, counts, delta, easing=())
+        samples, _ = fit(samples, counts)
         spread = {} if group is None else {"groups": runs["group"].nunique()}
     terms = log_terms(best[None], n, d)[:, 0]  # (3, r)
     residual = terms.logsumexp(0) - y
