@@ -25,7 +25,7 @@ from a3.scaling.table_checks import (
     name_runs,
 )
 
-__all__ = ["Diagnosis", "diagnose"]
+__all__ = ["Diagnosis", "correct", "diagnose"]
 
 VERDICTS = {STOP: "do not forecast", CARE: "forecast with care", NOTE: "forecast"}
 MATERIAL = 0.25  # of half an interval: what a bias must move it by to be corrected
@@ -202,7 +202,7 @@ def diagnose(
         influence["law"], more = _of_law(law, backtests, common, run is not None)
         findings += [*more, *_estimators(law, estimator)]
     if isoflop is not None:
-        corrected, bias, more = _bias(isoflop, law)
+        corrected, bias, more = correct(isoflop, law)
         findings += more
         line = corrected or isoflop
         left_out += [each for each in isoflop.left_out if each not in left_out]
@@ -330,7 +330,7 @@ def _backtest_finding(test: checks.Backtest, what: str, form: str) -> Finding:
     return Finding("backtest", NOTE if test.held else STOP if test.far else CARE, text)
 
 
-def _bias(
+def correct(
     fit: IsoFLOPFit, law: ParametricFit | None
 ) -> tuple[IsoFLOPFit | None, pd.DataFrame | None, list[Finding]]:
     """The parabolas' bias on this grid, and the corrected fit if it matters."""

@@ -20,9 +20,9 @@ def numbers(columns: dict[str, np.ndarray], decimal: str | None = None) -> dict[
     """Columns of text as numbers, (n,) each; NaN where a cell holds none.
 
     Which of comma and point marks decimals is read off each column: what occurs twice in a cell, or
-    before the other, marks thousands; what is not followed by three digits marks decimals. A column
-    that does not tell follows the others. If none tells, a comma marks thousands in counts and
-    decimals in ``loss``.
+    before the other, marks thousands; what is not followed by three digits marks decimals, and so
+    does what occurs once in each ``loss``. A column that does not tell follows the others. If none
+    tells, commas mark thousands.
 
     Raises
     ------
@@ -35,10 +35,7 @@ def numbers(columns: dict[str, np.ndarray], decimal: str | None = None) -> dict[
     marks = {name: decimal or _decimal(name, text) for name, text in texts.items()}
     others = set(marks.values()) - {None}
     shared = others.pop() if len(others) == 1 else None
-    return {
-        name: _read(text, marks[name] or shared or ("," if name == "loss" else "."))
-        for name, text in texts.items()
-    }
+    return {name: _read(text, marks[name] or shared or ".") for name, text in texts.items()}
 
 
 def _bare(values: np.ndarray) -> pd.Series:
@@ -62,6 +59,8 @@ def _decimal(name: str, text: pd.Series) -> str | None:
             told.add(mark)
         if (count > 1).any():
             told.add(other)
+        if name == "loss" and (count == 1).any() and not beside.any():
+            told.add(mark)
     if len(told) > 1:
         raise ValueError(
             f"{name} has , and . as marks of decimals, as in {' and '.join(map(repr, head[:2]))}: "
