@@ -1,3 +1,5 @@
+import html
+import json
 import subprocess
 import sys
 
@@ -184,3 +186,65 @@ def test_the_module_runs_from_a_shell(csv, tmp_path):
     done = subprocess.run([*command[:3], "none.csv"], capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
+
+
+def test_columns_are_mapped_and_likely_ones_offered(tmp_path, capsys):
+    path = tmp_path / "runs.csv"
+    names = {"params": "N", "tokens": "D", "flops": "C", "loss": "val_loss"}
+    table().rename(columns=names).to_csv(path, index=False)
+    mapped = [part for role, name in names.items() for part in (f"--{role}", name)]
+    scaling.main([str(path), *mapped, "--bootstrap", "0", "--out", str(tmp_path)])
+    assert "(72 runs, " in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="error: .*flops may be 'C'; loss may be 'val_loss'$"):
+        scaling.main([str(path)])
+
+
+def test_the_budgets_of_the_runs_may_be_given(csv, tmp_path, capsys):
+    options = [str(csv), "--bootstrap", "0", "--out", str(tmp_path)]
+    scaling.main([*options, "--budgets", "1e18,1e19,1e20", "--unit", "nats"])
+    printed = capsys.readouterr().out
+    assert "left out: 18 runs: FLOPs within 10% of no budget" in printed
+    assert "unit of the loss" not in printed
+    with pytest.raises(SystemExit):
+        scaling.main([*options, "--budget", "1e18"])
+
+
+def test_everything_as_json(csv, tmp_path, capsys):
+    options = ["--bootstrap", "0", "--at", "1e21,1e22", "--json"]
+    scaling.main([str(csv), *options, "--out", str(tmp_path / "out")])
+    content = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert content["verdict"] == "forecast with care" and content["reasons"]
+    assert [row["flops"] for row in content["forecast"] if row["fit"] == "law"] == [1e21, 1e22]
+    assert content["forecast"][0]["params_low"] is None  # no resamples
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_report_is_one_file_whose_lines_repeat_it(csv, tmp_path, capsys, monkeypatch):
+    path = tmp_path / "new" / "report.html"
+    options = ["--group", "seed", "--bootstrap", "20", "--at", "1e21", "--report", str(path)]
+    scaling.main([str(csv), *options, "--out", str(tmp_path / "out")])
+    printed, text = capsys.readouterr().out, path.read_text()
+    verdict = printed.split("\n")[0].removeprefix("verdict: ").split(" (")[0]
+    assert f"runs.csv: {verdict}</h1>" in text and f"wrote {path}" in printed
+    assert text.count('src="data:image/png;base64,') == text.count("<img") >= 4
+    assert text.count('alt="') == text.count("<img") and 'alt=""' not in text
+    assert "http" not in text and written(path.parent) == ["report.html"]
+    code = html.unescape(text.split("<pre>")[1].split("</pre>")[0])
+    exec(compile(code, "report", "exec"), {})
+    repeated = capsys.readouterr().out
+    assert repeated.split("\n")[0] == printed.split("\n")[0] and "1e+21" in repeated
+    assert not plt.get_fignums()
+
+
+def test_a_report_that_fails_leaves_the_old_one_whole(csv, tmp_path, monkeypatch):
+    path = tmp_path / "report.html"
+    path.write_text("old")
+
+    def save(figure, path, **options):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(figures, "save", save)
+    options = ["--bootstrap", "0", "--json", "--report", str(path)]
+    with pytest.raises(SystemExit, match="error: no space left"):
+        scaling.main([str(csv), *options])
+    assert path.read_text() == "old" and not plt.get_fignums()
