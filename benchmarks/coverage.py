@@ -7,6 +7,8 @@ one use: the same, corrected for the bias of the parabolas where that matters. `
 the share of reports that say that the intervals are not to be trusted; the last column has the
 shares of the verdicts.
 
+It prints Markdown, which the reference includes: ``> docs/_coverage.md``.
+
 Usage: python benchmarks/coverage.py [--trials N] [--verdicts N] [--threads N] [--case NAME]
 """
 
@@ -18,7 +20,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
-from paired import cpu, table
+from paired import table
 
 from a3.scaling import compute_optimal, diagnose, fit_isoflop, fit_parametric
 from a3.scaling.checks import between_sizes
@@ -131,7 +133,6 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     warnings.simplefilter("ignore")
-    print(f"{cpu()}, {options.threads} thread(s); {options.trials} trials a case, 200 resamples.\n")
     rows = []
     for case in options.case or CASES:
         frame = pd.DataFrame(
@@ -143,7 +144,8 @@ def main():
                           else "0%" for each in VERDICTS)  # fmt: skip
         rows.append([case, *cells, f"{share['distrusted']:.0%}", said])
         print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
-    table(["planted", *COLUMNS, "distrusted", "forecast / with care / do not"], *rows)
+    print(f"{options.trials} draws of the runs a case, the verdicts of {options.verdicts}.\n")
+    table(["planted", *COLUMNS, "distrusted", "verdicts"], *rows)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from scipy import stats
 from a3.lab.intervals import interval
 from a3.scaling.isoflop import IsoFLOPFit, resample
 from a3.scaling.lines import fit_lines
+from a3.scaling.loss_law import fit_laws, huber_objective, log_terms, logsumexp
 from a3.scaling.parabola import parabola, vertices
 from a3.scaling.parametric import ParametricFit
 
@@ -271,35 +272,29 @@ def law_influence(law: ParametricFit, most: int = 12, together: int = 5) -> pd.D
     DataFrame
         A row a refit: ``runs``, a tuple of labels, and ``alpha``, ``beta`` and ``a`` without them.
     """
-    import torch
-
-    from a3.scaling.loss_law import fit_laws, huber_objective
-
-    n, d, y = torch.from_numpy(np.log(law.runs[["params", "tokens", "loss"]].to_numpy().T))
-    start = torch.tensor([[*np.log([law.E, law.A, law.B]), law.alpha, law.beta]])
-    center = n.mean(), d.mean()
-    start[0, 1] -= start[0, 3] * center[0]
-    start[0, 2] -= start[0, 4] * center[1]
-    n, d = n - center[0], d - center[1]
-    one = torch.ones(1, len(y), dtype=torch.float64)
+    n, d, y = np.log(law.runs[["params", "tokens", "loss"]].to_numpy().T)
+    whole = np.array([*np.log([law.E, law.A, law.B]), law.alpha, law.beta])
+    start = (whole - [0, law.alpha * n.mean(), law.beta * d.mean(), 0, 0])[None]
+    n, d = n - n.mean(), d - d.mean()
+    one = np.ones((1, len(y)))
     _, _, hessian = huber_objective(start, n, d, y, one, law.delta)
-    terms = torch.stack([start[:, 0].expand(len(y)), start[0, 1] - law.alpha * n,
-                         start[0, 2] - law.beta * d])  # fmt: skip
-    shares = terms.softmax(0)
-    J = torch.stack([*shares, -shares[1] * n, -shares[2] * d], 1)  # (r, 5)
-    pull = (terms.logsumexp(0) - y).clamp(-law.delta, law.delta)
-    move = torch.linalg.lstsq(hessian[0], (J * pull[:, None]).T).solution.T.numpy()  # (r, 5)
+    terms = log_terms(start, n, d)[:, 0]  # (3, r)
+    shares = np.exp(terms - logsumexp(terms))
+    J = np.stack([*shares, -shares[1] * n, -shares[2] * d])  # (5, r)
+    pull = (logsumexp(terms) - y).clip(-law.delta, law.delta)
+    move = np.linalg.lstsq(hessian[0], J * pull)[0].T  # (r, 5)
     total = law.alpha + law.beta
     by = {"beta": move[:, 4], "a": (law.alpha * move[:, 4] - law.beta * move[:, 3]) / total**2}
     chosen = [(int(i),) for i in np.argsort(-np.abs(by["a"]))[:most]]
     if len(y) > 10 + together:
         for values in by.values():
             chosen += [tuple(np.argsort(side)[:together].tolist()) for side in (values, -values)]
-    weights = one.expand(len(chosen), -1).clone()
+    weights = np.repeat(one, len(chosen), axis=0)
     for row, out in enumerate(chosen):
         weights[row, list(out)] = 0
-    found, _ = fit_laws(start.expand(len(chosen), -1), n, d, y, weights, law.delta, easing=(10, 3))
-    alpha, beta = found[:, 3].numpy(), found[:, 4].numpy()
+    start = np.repeat(start, len(chosen), axis=0)
+    found, _ = fit_laws(start, n, d, y, weights, law.delta, easing=(10, 3))
+    alpha, beta = found[:, 3:].T
     labels = law.runs.index
     return pd.DataFrame({
         "runs": [tuple(labels[list(out)]) for out in chosen],
