@@ -130,7 +130,8 @@ PLOTS, MODELS = ("matplotlib",), ("open_clip", "transformers", "huggingface_hub"
 LIGHT = {
     (*PLOTS, *MODELS, "torch"): (
         "a3.lab.environment", "a3.lab.keys", "a3.scaling", "a3.scaling.isoflop",
-        "a3.scaling.parametric", "a3.scaling.allocation", "a3.translation.pig_latin",
+        "a3.scaling.parametric", "a3.scaling.allocation", "a3.scaling.diagnosis",
+        "a3.scaling.loss_law", "a3.scaling.read_runs", "a3.translation.pig_latin",
         "a3.bert.verbal_arithmetic", "a3.bert.scores", "a3.bert.pretrained",
     ),
     (*MODELS, "torch"): ("a3.lab.figures", "a3.scaling.figures", "a3.scaling.__main__"),

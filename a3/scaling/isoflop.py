@@ -118,7 +118,7 @@ def fit_isoflop(
     """
     check_options(bootstrap, level)
     counts = {"params": params, "tokens": tokens, "flops": flops}
-    runs, left_out = run_table(data, counts, loss, group)
+    runs, left_out = run_table(data, counts, loss, group, positive=False)
     number, centers = _by_budget(runs["flops"].to_numpy(), budgets, tolerance)
     if between := int((number < 0).sum()):
         what = f"{between} run{'s' * (between > 1)}"

@@ -43,6 +43,7 @@ def run_table(
     group: Column | None = None,
     *,
     decimal: str | None = None,
+    positive: bool = True,
 ) -> tuple[pd.DataFrame, list[LeftOut]]:
     """One row a run, without those that cannot be used.
 
@@ -50,7 +51,8 @@ def run_table(
     name does not count. ``counts`` are positive numbers under the names they shall have, ``group``
     is such as the seed of each run. Text is read by :func:`a3.scaling.written_numbers.numbers`,
     with its ``decimal``. A run is left out, by name, if a count or its loss is not positive and
-    finite, or if it has no group.
+    finite, or if it has no group; unless ``positive``, the loss may be any finite number, such as
+    the logarithm of one.
 
     Returns
     -------
@@ -82,7 +84,8 @@ def run_table(
             wrong = runs[name].isna() | (runs[name] == "")
         else:
             runs[name] = runs[name].astype(float)
-            wrong = ~((runs[name] > 0) & np.isfinite(runs[name]))
+            least = 0 if positive or name in counts else -np.inf
+            wrong = ~((runs[name] > least) & np.isfinite(runs[name]))
         if name in text and len(runs) and runs[name].isna().all():
             shown = f"{str(raw[name][0])!r} in {what} {runs.index[0]}"
             raise ValueError(f"{name} must hold numbers, got {shown}")

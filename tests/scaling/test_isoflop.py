@@ -180,6 +180,12 @@ def test_an_optimum_outside_the_grid_is_a_bound():
     assert found.a == pytest.approx(0.46, rel=1e-6)
 
 
+def test_logarithms_of_losses_may_be_negative():
+    runs = planted()
+    found = fit(runs.assign(loss=runs["loss"] - 10), bootstrap=0)
+    assert found.a == pytest.approx(0.46, rel=1e-6) and found.left_out == ()
+
+
 def test_runs_with_nan_losses_are_left_out():
     runs = planted()
     runs.loc[[3, 20], "loss"] = [math.nan, math.inf]
