@@ -68,7 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _several(text: str) -> list[float]:
     """Numbers between commas."""
-    return [float(part) for part in text.replace(" ", "").split(",") if part]
+    try:
+        return [float(part) for part in text.replace(" ", "").split(",") if part]
+    except ValueError:
+        wanted = "numbers between commas, such as 6e18,1e19"
+        raise argparse.ArgumentTypeError(f"expected {wanted}, got {text!r}") from None
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -95,7 +95,7 @@ def fit_isoflop(
         relative. Without it, runs are grouped where neighbouring flops are that close.
     scatter : bool
         Whether the intervals of the lines carry the scatter of the optima, by
-        :func:`a3.scaling.lines.add_scatter`; else they are those of other seeds or runs alone.
+        :func:`a3.scaling.lines.fit_lines`; else they are those of other seeds or runs alone.
 
     Returns
     -------

@@ -58,7 +58,7 @@ def check_table(
         found.append(Finding("copies", CARE, text, labels))
     if len(near := _near_copies(runs)):
         pairs = ", ".join(f"{a} and {b}" for a, b in near[:3])
-        text = f"{len(near)} pairs differ by less than 1 in 10,000: {what}s {pairs}: copies?"
+        text = f"less than 1 in 10,000 apart: {what}s {pairs}, {len(near)} in all: copies?"
         weight = STOP if len(near) > len(runs) / 10 else CARE
         found.append(Finding("near copies", weight, text, tuple(b for _, b in near)))
     if "flops" in runs:

@@ -207,6 +207,9 @@ def test_the_budgets_of_the_runs_may_be_given(csv, tmp_path, capsys):
     assert "unit of the loss" not in printed
     with pytest.raises(SystemExit):
         scaling.main([*options, "--budget", "1e18"])
+    with pytest.raises(SystemExit):
+        scaling.main([*options, "--budgets", "many"])
+    assert "expected numbers between commas, such as 6e18,1e19" in capsys.readouterr().err
 
 
 def test_everything_as_json(csv, tmp_path, capsys):

@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 from scipy.special import huber, logsumexp
 from sklearn.metrics import r2_score, root_mean_squared_error
 
+from a3.scaling import parametric
 from a3.scaling.loss_law import hoffmann_starts
 from a3.scaling.parametric import fit_parametric
 
@@ -293,3 +294,15 @@ def test_a_law_that_the_runs_do_not_show_is_reported():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit_parametric(N, D, law(N, D, **HOFFMANN), bootstrap=0)
+
+
+@pytest.mark.parametrize("estimator", ["huber", "projection"])
+def test_many_runs_are_fitted_from_a_part_of_them(estimator, monkeypatch):
+    N, D, L = noisy(3, sizes=30, budgets=20)
+    whole = fit_parametric(N, D, L, estimator=estimator, bootstrap=0)
+    monkeypatch.setattr(parametric, "MANY", 100)
+    part = fit_parametric(N, D, L, estimator=estimator, bootstrap=0)
+    assert part.objective == pytest.approx(whole.objective, rel=1e-9)
+    assert part.table().loc[["alpha", "beta"], "fit"].tolist() == pytest.approx(
+        [whole.alpha, whole.beta], rel=1e-5
+    )
