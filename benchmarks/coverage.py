@@ -24,7 +24,7 @@ from paired import table
 
 from a3.scaling import compute_optimal, diagnose, fit_isoflop, fit_parametric
 from a3.scaling.checks import between_sizes
-from a3.scaling.diagnosis import correct
+from a3.scaling.findings import correct
 
 E, A, B, ALPHA, BETA = 1.69, 406.4, 410.7, 0.34, 0.28  # Hoffmann et al. (2022)
 a = BETA / (ALPHA + BETA)

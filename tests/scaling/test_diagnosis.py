@@ -9,7 +9,7 @@ from scaling.planted_runs import COLUMNS, LAW, best_size, planted_runs
 
 from a3.scaling import diagnose, fit_isoflop
 from a3.scaling.checks import law_over_parabolas, parabola_bias
-from a3.scaling.diagnosis import _agreement
+from a3.scaling.findings import agreement
 from a3.scaling.parabola import find_optimal_params
 
 
@@ -200,10 +200,10 @@ def test_a_bend_at_the_top_is_not_forecast():
 
 def test_methods_that_disagree_are_not_forecast_from(good):
     apart = replace(good.law, intervals=good.law.intervals | {"a": (0.7, 0.8)})
-    ((_, weight, text, _),) = _agreement(good.line, apart)
+    ((_, weight, text, _),) = agreement(good.line, apart)
     assert weight == "stop" and "disjoint" in text
     assert said(good, "agreement")[0].weight == "note"
-    told = replace(good, findings=(*good.findings, *_agreement(good.line, apart)))
+    told = replace(good, findings=(*good.findings, *agreement(good.line, apart)))
     assert told.verdict == "do not forecast" and told.reasons == ("agreement",)
 
 
