@@ -9,11 +9,13 @@ from statistics import median
 import torch
 
 
-def start(doc, versions=""):
-    """Read the arguments, set the threads, and print the machine."""
+def start(doc, versions="", **more):
+    """Read the arguments, ``more`` than all have too, set the threads, and print the machine."""
     parser = argparse.ArgumentParser(description=doc.split("\n")[0])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--repeats", type=int, default=9)
+    for name, options in more.items():
+        parser.add_argument(name, **options)
     arguments = parser.parse_args()
     if arguments.threads < 1 or arguments.repeats < 1:
         parser.error("threads and repeats must be at least 1")

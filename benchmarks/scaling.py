@@ -9,17 +9,20 @@ medians, and of the ratios the range too.
    is timed on a part of the resamples, and its time for all is in proportion. It stops at the
    loosest of a few tolerances at which nine in ten of its fits come within a millionth of the
    lowest objective; the table has the share that does.
-2. Training steps of five seeds of each width, side by side as the sweep trains them, against one
+2. Whole fits, with the search for a start, in a process of their own: core seconds and memory.
+3. Training steps of five seeds of each width, side by side as the sweep trains them, against one
    model after another with ``torch.nn`` modules: floating-point operations a second, counted as
    the handouts count, and their share of the measured peak of a large matrix product.
-3. The sweep itself, six widths and five seeds, in seconds of one core to 1.28 TFLOPs each, by
+4. The sweep itself, six widths and five seeds, in seconds of one core to 1.28 TFLOPs each, by
    these rates; and whether both ways of training end at the same losses.
-4. The sweep's runs on one worker process and on two.
+5. The sweep's runs on one worker process and on two.
 
-Usage: python benchmarks/scaling.py [--threads N] [--repeats R]
+Usage: python benchmarks/scaling.py [--threads N] [--repeats R] [--fits-only]
 """
 
 import os
+import subprocess
+import sys
 import tempfile
 from statistics import median
 
@@ -85,18 +88,16 @@ def bootstrap_fits(sizes, budgets, repeats):
     fit = fit_parametric(*np.exp([n, d, y]), bootstrap=0)
     start = np.array([*np.log([fit.E, fit.A, fit.B]), fit.alpha, fit.beta])
     counts = resampling_counts(len(y), RESAMPLES, seed=0)
-    part = counts[:IN_THE_LOOP]
-    tensors = [torch.from_numpy(x) for x in (n, d, y)]
-    everything, starts = torch.from_numpy(counts), torch.from_numpy(start).expand(RESAMPLES, -1)
+    part, starts = counts[:IN_THE_LOOP], np.tile(start, (RESAMPLES, 1))
 
     def batched():
-        return fit_laws(starts, *tensors, everything, DELTA, easing=())
+        return fit_laws(starts, n, d, y, counts, DELTA, easing=())
 
     lowest = batched()[1][:IN_THE_LOOP]
     for tolerance in (1e-6, 1e-8, 1e-10, 1e-12, 1e-14):
-        found = torch.from_numpy(loop(start, n, d, y, part, tolerance))
-        values, _, _ = huber_objective(found, *tensors, everything[:IN_THE_LOOP], DELTA)
-        reached = (values <= (1 + 1e-6) * lowest).double().mean().item()
+        found = loop(start, n, d, y, part, tolerance)
+        values, _, _ = huber_objective(found, n, d, y, part, DELTA)
+        reached = (values <= (1 + 1e-6) * lowest).mean()
         assert (values >= lowest * (1 - 1e-9)).all(), "the loop found a better fit than the batch"
         if reached >= 0.9:
             break
@@ -105,6 +106,46 @@ def bootstrap_fits(sizes, budgets, repeats):
     ratios = [their / our for our, their in zip(ours, theirs, strict=True)]
     cells = [len(y), f"{median(ours):.3f}", f"{median(theirs):.1f}"]
     return [*cells, with_range(ratios), f"{reached:.0%}"]
+
+
+WHOLE = """
+import re, sys, time
+import numpy as np
+from a3.scaling import fit_isoflop, fit_parametric
+
+sizes, budgets, resamples, fits = map(int, sys.argv[1:])
+n, c = np.meshgrid(np.linspace(16, 23, sizes), np.log(1.3) * np.arange(budgets) + 41)
+N, C = np.exp([n.ravel(), c.ravel()])
+D = C / (6 * N)
+L = (1.69 + 406.4 / N**0.34 + 410.7 / D**0.28) * np.exp(
+    0.01 * np.random.default_rng(0).standard_normal(len(N)))
+begun = time.process_time()
+if fits > 0:
+    fit_parametric(N, D, L, bootstrap=resamples)
+if fits > 1:
+    fit_isoflop(N, D, C, L, bootstrap=resamples)
+with open("/proc/self/status") as status:  # Linux alone says what a process itself has needed
+    (peak,) = re.findall("VmHWM:\\s*(\\d+)", status.read())
+print(time.process_time() - begun, int(peak) / 1024)
+"""
+
+
+def whole(sizes, budgets, resamples, fits):
+    """Core seconds of the fits of one table, in a process of their own, and its peak in MB."""
+    call = [sys.executable, "-W", "ignore", "-c", WHOLE]
+    numbers = [str(each) for each in (sizes, budgets, resamples, fits)]
+    done = subprocess.run([*call, *numbers], capture_output=True, text=True, check=True)
+    return [float(word) for word in done.stdout.split()]
+
+
+def whole_fits(sizes, budgets, resamples, repeats):
+    """A row of the table of whole fits: the law alone, both, and what importing takes."""
+    law, both, bare = (
+        np.median([whole(sizes, budgets, resamples, fits) for _ in range(repeats)], axis=0)
+        for fits in (1, 2, 0)
+    )
+    cells = [f"{law[0]:.1f}", f"{law[1]:.0f}", f"{both[0]:.1f}", f"{both[1]:.0f}", f"{bare[1]:.0f}"]
+    return [f"{sizes * budgets:,}", f"{resamples:,}", *cells]
 
 
 def peak():
@@ -185,7 +226,8 @@ def on_workers(workers):
 
 
 def main():
-    arguments = start(__doc__, f", SciPy {scipy.__version__}")
+    only = {"action": "store_true", "help": "leave the training out"}
+    arguments = start(__doc__, f", SciPy {scipy.__version__}", **{"--fits-only": only})
     print(f"Medians of {arguments.repeats}; a ratio above 1 says that ours is faster.\n")
     print(f"Seconds for {RESAMPLES:,} bootstrap fits of the parametric law; the loop's from")
     print(f"{IN_THE_LOOP} of them, in proportion.\n")
@@ -193,6 +235,15 @@ def main():
         ["runs", "one batch", "SciPy in a loop", "ratio (range)", "of the loop at the minimum"],
         *(bootstrap_fits(*shape, arguments.repeats) for shape in ((6, 5), (8, 6), (16, 15))),
     )
+    print("Whole fits, each in a process of its own, with the search for a start: core seconds and")
+    print("the largest memory in MB, of the law, of both fits, and of the imports.\n")
+    repeats = min(3, arguments.repeats)
+    table(
+        ["runs", "resamples", "law, s", "MB", "both, s", "MB", "imports, MB"],
+        *(whole_fits(*each, repeats) for each in ((16, 15, 1000), (4000, 25, 10))),
+    )
+    if arguments.fits_only:
+        return
     highest = peak()
     print(f"Training steps of {SEEDS} seeds, billions of operations a second; a large matrix")
     print(f"product reaches {highest / 1e9:.0f}. 'Apart' is how far both ways' losses end up, at")

@@ -23,7 +23,9 @@ WINGS = {  # what each may import, beside itself
     "lab": set(),
 }
 DOORS = {("a3.clip.__main__", "a3.runs.clip")}  # the only imports against the rule
-FOUR_NAMES = ["compute_optimal", "find_optimal_params", "fit_isoflop", "fit_parametric"]
+FIVE_NAMES = [
+    "compute_optimal", "diagnose", "find_optimal_params", "fit_isoflop", "fit_parametric",
+]  # fmt: skip
 
 
 def name_of(file):
@@ -118,8 +120,8 @@ def test_a_package_holds_a_docstring_and_no_code(package):
     elif package == "a3.scaling":
         *handed_on, listed = statements
         assert all(isinstance(each, ast.ImportFrom) for each in handed_on)
-        assert sorted(alias.name for each in handed_on for alias in each.names) == FOUR_NAMES
-        assert ast.unparse(listed) == f"__all__ = {FOUR_NAMES}"
+        assert sorted(alias.name for each in handed_on for alias in each.names) == FIVE_NAMES
+        assert ast.unparse(listed) == f"__all__ = {FIVE_NAMES}"
     else:
         assert not statements
 
@@ -129,7 +131,8 @@ PLOTS, MODELS = ("matplotlib",), ("open_clip", "transformers", "huggingface_hub"
 LIGHT = {
     (*PLOTS, *MODELS, "torch"): (
         "a3.lab.environment", "a3.lab.keys", "a3.scaling", "a3.scaling.isoflop",
-        "a3.scaling.parametric", "a3.scaling.allocation", "a3.translation.pig_latin",
+        "a3.scaling.parametric", "a3.scaling.allocation", "a3.scaling.diagnosis",
+        "a3.scaling.loss_law", "a3.scaling.read_runs", "a3.translation.pig_latin",
         "a3.bert.verbal_arithmetic", "a3.bert.scores", "a3.bert.pretrained",
         "a3.practice.questions",
     ),

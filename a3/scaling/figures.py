@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from a3.lab import figures
@@ -16,7 +17,7 @@ from a3.scaling.allocation import compute_optimal
 from a3.scaling.isoflop import IsoFLOPFit
 from a3.scaling.parametric import ParametricFit
 
-__all__ = ["isoflop_profiles", "optimal_lines", "predicted_losses", "write"]
+__all__ = ["drawings", "isoflop_profiles", "optimal_lines", "predicted_losses", "write"]
 
 
 def isoflop_profiles(fit: IsoFLOPFit) -> Figure:
@@ -33,7 +34,7 @@ def isoflop_profiles(fit: IsoFLOPFit) -> Figure:
         runs of each; stars mark the {known.sum()} lowest points that lie within the sizes tried,
         from {table["params"].min():.2g} to {table["params"].max():.2g} parameters.""",
     )
-    shades = np.linspace(0.3, 1, len(table))
+    shades, ends = np.linspace(0.3, 1, len(table)), {}
     for i, row in table.iterrows():
         runs = fit.runs[fit.runs["budget"] == i]
         face = figures.COLORS[0] if known[i] else "none"
@@ -45,14 +46,26 @@ def isoflop_profiles(fit: IsoFLOPFit) -> Figure:
             x = np.linspace(*np.log([runs["params"].min(), runs["params"].max()]), 100)
             y = np.vander(x, 3, increasing=True) @ fit.parabolas[i]
             ax.plot(np.exp(x), y, color=figures.COLORS[0], alpha=shades[i])
-            ax.annotate(
-                f"{row['flops']:.2g}", (np.exp(x[-1]), y[-1]), (5, 0), size=8, va="center",
-                textcoords="offset points",
-            )  # fmt: skip
+            ends[f"{row['flops']:.2g}"] = np.exp(x[-1]), y[-1]
     ax.plot(table["params"], table["loss"], "*", ms=11, color=figures.COLORS[1], label="optimum")
     ax.set(xscale="log", xlabel="parameters", ylabel="loss")
+    for label in _apart(ax, ends):
+        ax.annotate(label, ends[label], (5, 0), size=8, va="center", textcoords="offset points")
     ax.legend(title="FLOPs at the curves' ends", title_fontsize="small")
     return figure
+
+
+def _apart(ax: Axes, ends: dict[str, tuple[float, float]]) -> list[str]:
+    """Labels, the outermost first, that do not lie upon each other beside their places."""
+    ax.autoscale_view()
+    points = 72 / ax.figure.dpi
+    places = {label: points * ax.transData.transform(at) for label, at in ends.items()}
+    chosen = []
+    for label in sorted(ends, key=lambda each: each not in (*ends,)[:: max(len(ends) - 1, 1)]):
+        room = (abs(places[label] - places[other]) for other in chosen)
+        if all(across > 40 or down > 9 for across, down in room):
+            chosen.append(label)
+    return chosen
 
 
 def optimal_lines(fit: IsoFLOPFit | ParametricFit) -> Figure:
@@ -110,19 +123,26 @@ def predicted_losses(fit: ParametricFit) -> Figure:
     return figure
 
 
+def drawings(
+    fit: IsoFLOPFit | ParametricFit,
+) -> dict[str, Callable[[IsoFLOPFit | ParametricFit], Figure]]:
+    """The figures that a fit has, by the names of their files."""
+    if not isinstance(fit, IsoFLOPFit):
+        return {"parametric_fit": predicted_losses, "parametric_lines": optimal_lines}
+    if fit.corrected:
+        return {"corrected_lines": optimal_lines}
+    return {"isoflop_profiles": isoflop_profiles, "isoflop_lines": optimal_lines}
+
+
 def write(fits: Iterable[IsoFLOPFit | ParametricFit], folder: str | Path) -> list[Path]:
     """Draw fits and save their figures as PNG for light pages; no file is ever half written.
 
-    ``isoflop_profiles.png`` and ``isoflop_lines.png``, ``parametric_fit.png`` and
-    ``parametric_lines.png``, in a folder that is made if it does not exist.
+    ``isoflop_profiles.png`` and ``isoflop_lines.png``, ``corrected_lines.png``,
+    ``parametric_fit.png`` and ``parametric_lines.png``, in a folder that is made if there is none.
     """
     folder, paths = Path(folder), []
     for fit in fits:
-        if isinstance(fit, IsoFLOPFit):
-            drawn = {"isoflop_profiles": isoflop_profiles, "isoflop_lines": optimal_lines}
-        else:
-            drawn = {"parametric_fit": predicted_losses, "parametric_lines": optimal_lines}
-        for name, draw in drawn.items():
+        for name, draw in drawings(fit).items():
             figure, path = draw(fit), folder / f"{name}.png"
             folder.mkdir(parents=True, exist_ok=True)
             try:

@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 
 from a3.lab.intervals import check_options, interval, resampling_counts
+from a3.scaling.lines import Scatter, fit_lines
 from a3.scaling.parabola import no_parabola, optimum, parabola, vertices
 from a3.scaling.run_table import Column, LeftOut, run_table
 
-__all__ = ["IsoFLOPFit", "fit_isoflop"]
+__all__ = ["IsoFLOPFit", "fit_isoflop", "resample"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,15 +38,22 @@ class IsoFLOPFit:
     ``loss``, each with ``_low`` and ``_high``; ``bound``, such as "> 4e+06", where the optimum lies
     outside the sizes tried. Budgets that the lines do not use have NaN."""
     left_out: tuple[LeftOut, ...]
+    scatter: Scatter
+    """How far the optima lie from the line."""
     parabolas: np.ndarray = field(repr=False)
     """Loss by powers 0, 1, 2 of log N at each budget; NaN where there is none."""
     runs: pd.DataFrame = field(repr=False)
     """The runs used: ``params``, ``tokens``, ``flops``, ``loss``, ``budget`` (row of budgets)."""
     samples: np.ndarray = field(repr=False)
     """From each resample log k, a, log m and b; shape (bootstrap, 4)."""
+    resampled: np.ndarray = field(repr=False)
+    """From each resample log N, log D and loss at the K optima; shape (bootstrap, K, 3)."""
     level: float
     spread: dict[str, float] = field(repr=False)
     """How :func:`a3.lab.intervals.interval` is to be called."""
+    corrected: bool = False
+    """Whether the optima are moved, and the losses straightened, for the parabolas' bias:
+    :func:`a3.scaling.checks.corrected_by`."""
 
     def table(self) -> pd.DataFrame:
         """The lines' numbers with their intervals, a row each."""
@@ -63,6 +71,7 @@ def fit_isoflop(
     group: Column | None = None,
     budgets: Sequence[float] | None = None,
     tolerance: float = 0.1,
+    scatter: bool = True,
     bootstrap: int = 1000,
     level: float = 0.95,
     seed: int = 0,
@@ -84,6 +93,9 @@ def fit_isoflop(
     budgets : sequence of float, optional
         Runs belong to a budget if their flops differ from it by at most the tolerance, which is
         relative. Without it, runs are grouped where neighbouring flops are that close.
+    scatter : bool
+        Whether the intervals of the lines carry the scatter of the optima, by
+        :func:`a3.scaling.lines.fit_lines`; else they are those of other seeds or runs alone.
 
     Returns
     -------
@@ -106,7 +118,7 @@ def fit_isoflop(
     """
     check_options(bootstrap, level)
     counts = {"params": params, "tokens": tokens, "flops": flops}
-    runs, left_out = run_table(data, counts, loss, group)
+    runs, left_out = run_table(data, counts, loss, group, positive=False)
     number, centers = _by_budget(runs["flops"].to_numpy(), budgets, tolerance)
     if between := int((number < 0).sum()):
         what = f"{between} run{'s' * (between > 1)}"
@@ -133,28 +145,24 @@ def fit_isoflop(
             f"a line needs two budgets with an optimum, got {len(used)} of {len(table)}{reasons}"
         )
     log_C = np.log(centers[used])
-    resampled, spread = _resample(runs, parabolas, used, bootstrap, seed)  # (bootstrap, K, 3)
+    resampled, spread = resample(runs, parabolas, used, bootstrap, seed)  # (bootstrap, K, 3)
     low, high = np.full((2, *optima.shape), np.nan)
     low[used], high[used] = interval(resampled, optima[used], level, **spread)
     for column, name in enumerate(("params", "tokens", "loss")):
         for suffix, values in (("", optima), ("_low", low), ("_high", high)):
             value = values[:, column]
             table[name + suffix] = value if name == "loss" else np.exp(value)
-    line = np.array([*_line(log_C, optima[used, 0]), *_line(log_C, optima[used, 1])])
-    samples = np.stack(
-        [*_line(log_C, resampled[..., 0]), *_line(log_C, resampled[..., 1])], axis=-1
-    )
-    ends = np.array([line, *interval(samples, line, level, **spread)]).T  # of log k, a, log m, b
-    ends[::2] = np.exp(ends[::2])
-    fitted = dict(zip("kamb", ends.tolist(), strict=True))
+    lines = fit_lines(log_C, optima[used], resampled, level, spread, seed, carry=scatter)
     return IsoFLOPFit(
-        **{name: fitted[name][0] for name in "abkm"},
-        intervals={name: tuple(fitted[name][1:]) for name in "abkm"},
+        **lines.fitted,
+        intervals=lines.intervals,
         budgets=table,
         left_out=tuple(left_out),
+        scatter=lines.scatter,
         parabolas=parabolas,
         runs=runs,
-        samples=samples,
+        samples=lines.samples,
+        resampled=resampled,
         level=level,
         spread=spread,
     )
@@ -193,19 +201,7 @@ def _columns(runs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return n, d, runs["loss"].to_numpy()
 
 
-def _line(log_C: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Intercept and slope of least squares over the budgets, the last axis, without NaN."""
-    there = np.isfinite(values)
-    count = there.sum(-1)
-    x, y = np.where(there, log_C, 0.0), np.where(there, values, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        x_mean, y_mean = x.sum(-1) / count, y.sum(-1) / count
-        dx = np.where(there, x - x_mean[..., None], 0.0)
-        slope = (dx * y).sum(-1) / (dx**2).sum(-1)
-    return y_mean - slope * x_mean, slope
-
-
-def _resample(
+def resample(
     runs: pd.DataFrame, parabolas: np.ndarray, used: np.ndarray, bootstrap: int, seed: int
 ) -> tuple[np.ndarray, dict[str, float]]:
     """log N, log D and loss at the optima of resampled runs, (bootstrap, K, 3), and their spread.

@@ -23,7 +23,7 @@ def find_optimal_params(params: Sequence[float], loss: Sequence[float]) -> float
         If there are fewer than three sizes, all losses are equal, the parabola opens downward or
         its lowest point is outside the sizes.
     """
-    runs, left_out = run_table(None, {"params": params}, loss)
+    runs, left_out = run_table(None, {"params": params}, loss, positive=False)
     if left_out:
         raise ValueError(f"{left_out[0].what}: {left_out[0].why}")
     x, y = np.log(runs["params"].to_numpy()), runs["loss"].to_numpy()

@@ -6,8 +6,8 @@ starts, and then all resamples for the intervals, are fitted at once as one batc
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,12 +15,21 @@ import numpy as np
 import pandas as pd
 
 from a3.lab.intervals import check_options, interval, resampling_counts
+from a3.scaling.loss_law import (
+    fit_laws,
+    log_terms,
+    logsumexp,
+    projected_laws,
+    projected_starts,
+)
 from a3.scaling.run_table import Column, LeftOut, run_table
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["ParametricFit", "fit_parametric"]
+
+MANY = 5_000  # runs: with more, a part of them shows where to start
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +46,7 @@ class ParametricFit:
     alpha: float
     beta: float
     objective: float
-    """Sum of the Huber losses of the residuals."""
+    """Sum of the Huber losses of the residuals, or half that of squared relative errors."""
     rms: float
     """Root mean square of the residuals of the log loss."""
     r_squared: float
@@ -49,6 +58,7 @@ class ParametricFit:
     """The runs used: ``params``, ``tokens``, ``loss``, ``residual`` (of log loss)."""
     samples: np.ndarray = field(repr=False)
     """From each resample log E, log A, log B, alpha and beta; shape (bootstrap, 5)."""
+    delta: float
     level: float
     spread: dict[str, float] = field(repr=False)
     """How :func:`a3.lab.intervals.interval` is to be called."""
@@ -82,6 +92,7 @@ def fit_parametric(
     data: pd.DataFrame | None = None,
     group: Column | None = None,
     starts: np.ndarray | Tensor | None = None,
+    estimator: str = "huber",
     delta: float = 1e-3,
     bootstrap: int = 1000,
     level: float = 0.95,
@@ -103,6 +114,10 @@ def fit_parametric(
     starts : array or tensor, shape (s, 5), optional
         log E, log A, log B, alpha, beta, such as :func:`a3.scaling.loss_law.hoffmann_starts`.
         Otherwise :func:`a3.scaling.loss_law.projected_starts`.
+    estimator : "huber" or "projection"
+        What is least: the Huber losses of log residuals, as Hoffmann et al. have it, or the squares
+        of relative errors, :func:`a3.scaling.loss_law.projected_laws`, where a wild run counts in
+        full. The starts of the first are solved as by the second, on a grid of exponents.
     delta : float
         Residuals of the log loss above it count by their size, not their square.
     bootstrap, level, seed : int, float, int
@@ -112,63 +127,72 @@ def fit_parametric(
     Raises
     ------
     ValueError
-        If a column or an option is wrong, all losses are equal, a loss is not positive, or the
-        runs cannot tell the five numbers apart: fewer than six runs, fewer than three sizes or
-        three numbers of tokens, or tokens in a fixed relation to size.
+        If a column or an option is wrong, all losses are equal, or the runs cannot tell the five
+        numbers apart: fewer than six runs, fewer than three sizes or three numbers of tokens, or
+        tokens in a fixed relation to size.
 
     Warns
     -----
     RuntimeWarning
         If the best fit has no positive exponent, or a term that vanishes.
     """
-    import torch  # here, so that who only imports the fits need not wait for it
-
-    from a3.scaling.loss_law import fit_laws, log_terms, projected_starts
-
     check_options(bootstrap, level)
     if not 0 < delta < np.inf:
         raise ValueError(f"delta must be positive and finite, got {delta}")
+    if estimator not in ("huber", "projection"):
+        raise ValueError(f"estimator must be huber or projection, got {estimator!r}")
     runs, left_out = run_table(data, {"params": params, "tokens": tokens}, loss, group)
     _check_runs(runs)
-    n, d, y = torch.from_numpy(np.log(runs[["params", "tokens", "loss"]].to_numpy().T))
+    n, d, y = np.log(runs[["params", "tokens", "loss"]].to_numpy().T)
     center = n.mean(), d.mean()  # makes the fit the same in all units
     n, d = n - center[0], d - center[1]
+
+    def fit(starts: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if estimator == "projection":
+            return projected_laws(starts[:, 3:], n, d, y, weights)
+        return fit_laws(starts, n, d, y, weights, delta, easing=())
+
+    once = np.ones((1, len(y)))
+    some = np.random.default_rng(0).permutation(len(y))[:MANY]  # enough to look for a valley
+    few = (n, d, y) if len(y) <= MANY else (n[some], d[some], y[some])
     if starts is None:
-        first = projected_starts(n, d, y)
+        first = projected_starts(*few)
     else:
-        first = torch.as_tensor(starts, dtype=torch.float64)
-        if first.dim() != 2 or first.shape[1] != 5 or not len(first):
-            raise ValueError(f"starts must be of shape (s, 5), got {tuple(first.shape)}")
-        first = torch.stack(_shift(first.unbind(-1), *center), -1)
-    once = torch.ones(1, len(y), dtype=torch.float64)
-    rough, values = fit_laws(first, n, d, y, once, delta, iterations=8)
+        first = np.asarray(starts, dtype=float)
+        if first.ndim != 2 or first.shape[1] != 5 or not len(first):
+            raise ValueError(f"starts must be of shape (s, 5), got {first.shape}")
+        first = _shift(first, *center)
+    rough, values = fit_laws(first, *few, np.ones((1, len(few[0]))), delta, iterations=8)
     rough = rough[values.argsort()[:12]]  # the others lag far behind, where steps are slow
-    found, values = fit_laws(rough, n, d, y, once, delta, easing=())
+    if len(y) > MANY:
+        rough, values = fit_laws(rough, *few, np.ones((1, MANY)), delta, easing=())
+        rough = rough[values.argmin()][None]
+    found, values = fit(rough, once)
     best = found[values.argmin()]
-    samples, spread = best.expand(bootstrap, 5), {}
+    samples, spread = np.empty((0, 5)), {}
     if bootstrap:
-        counts = torch.from_numpy(resampling_counts(len(y), bootstrap, seed, runs.get("group")))
-        samples, _ = fit_laws(samples, n, d, y, counts, delta, easing=())
+        counts = resampling_counts(len(y), bootstrap, seed, runs.get("group"))
+        samples, _ = fit(np.tile(best, (bootstrap, 1)), counts)
         spread = {} if group is None else {"groups": runs["group"].nunique()}
     terms = log_terms(best[None], n, d)[:, 0]  # (3, r)
-    residual = terms.logsumexp(0) - y
-    _warn_of_missing_terms(best[3:], terms.softmax(0).amax(-1))
-    laws = torch.cat([best[None], samples]).unbind(-1)
-    law, *samples = torch.stack(_shift(laws, -center[0], -center[1]), -1).numpy()
-    samples = np.reshape(samples, (bootstrap, 5))
+    log_loss = logsumexp(terms)
+    residual = log_loss - y
+    _warn_of_missing_terms(best[3:], np.exp(terms - log_loss).max(-1))
+    law, samples = (_shift(each, -center[0], -center[1]) for each in (best, samples))
     low, high = interval(_with_split(samples), _with_split(law), level, **spread)
     ends = np.array([_with_split(law), low, high]).T  # (7, 3)
     ends[:3] = np.exp(ends[:3])
     fitted = dict(zip(("E", "A", "B", "alpha", "beta", "a", "b"), ends.tolist(), strict=True))
     return ParametricFit(
         **{name: fitted[name][0] for name in ("E", "A", "B", "alpha", "beta")},
-        objective=values.min().item(),
-        rms=residual.square().mean().sqrt().item(),
-        r_squared=1 - (residual.var(correction=0) / y.var(correction=0)).item(),
+        objective=float(values.min()),
+        rms=math.sqrt((residual**2).mean()),
+        r_squared=float(1 - residual.var() / y.var()),
         intervals={name: tuple(numbers[1:]) for name, numbers in fitted.items()},
         left_out=tuple(left_out),
-        runs=runs.assign(residual=residual.numpy()),
+        runs=runs.assign(residual=residual),
         samples=samples,
+        delta=delta,
         level=level,
         spread=spread,
     )
@@ -176,8 +200,6 @@ def fit_parametric(
 
 def _check_runs(runs: pd.DataFrame) -> None:
     """Whether they can tell the five numbers apart."""
-    if not (runs["loss"] > 0).all():
-        raise ValueError(f"the law is of positive losses, got {runs['loss'].min():g}")
     if len(runs) < 6:
         raise ValueError(f"five numbers are fitted, which needs at least six runs, got {len(runs)}")
     if runs["loss"].nunique() == 1:
@@ -194,7 +216,7 @@ def _check_runs(runs: pd.DataFrame) -> None:
         )
 
 
-def _warn_of_missing_terms(exponents: Tensor, shares: Tensor) -> None:
+def _warn_of_missing_terms(exponents: np.ndarray, shares: np.ndarray) -> None:
     missing = [f"the term of {name} vanishes" for name, x in zip("EAB", shares, strict=True)
                if x < 1e-6]  # fmt: skip
     missing += [f"{name} is {x:.2g}" for name, x in zip(("alpha", "beta"), exponents, strict=True)
@@ -204,10 +226,11 @@ def _warn_of_missing_terms(exponents: Tensor, shares: Tensor) -> None:
         warnings.warn(f"these runs do not show the whole law: {reasons}", RuntimeWarning, 3)
 
 
-def _shift(law: Sequence[Tensor], n: Tensor, d: Tensor) -> list[Tensor]:
-    """The five numbers of laws of sizes and tokens whose logarithms are smaller by n and d."""
-    e, a, b, alpha, beta = law
-    return [e, a - alpha * n, b - beta * d, alpha, beta]
+def _shift(law: np.ndarray, n: float, d: float) -> np.ndarray:
+    """Laws, (..., 5), of sizes and tokens whose logarithms are smaller by n and d."""
+    return law - np.stack(
+        [0 * law[..., 3], law[..., 3] * n, law[..., 4] * d, *[0 * law[..., 3]] * 2], -1
+    )
 
 
 def _with_split(law: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ def lines_through(data, **options):
     return fit_isoflop("params", "tokens", "flops", "loss", data=data, budgets=budgets, **options)
 
 
-fit = lines_through(at, group="seed")
+fit = lines_through(at, group="seed", scatter=False)
 best = fit.budgets.dropna(subset="params")
 
 (long_runs,) = translators(EXPERIMENTS["a hundred passes"].settings).values()

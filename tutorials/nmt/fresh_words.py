@@ -99,7 +99,7 @@ def line(runs):
     at_budgets = pd.concat([near(runs, budget) for budget in budgets])
     columns = ("params", "tokens", "flops", "loss")
     with warnings.catch_warnings(record=True, action="always") as caught:
-        fit = fit_isoflop(*columns, data=at_budgets, budgets=budgets)
+        fit = fit_isoflop(*columns, data=at_budgets, budgets=budgets, scatter=False)
     said.extend(str(each.message) for each in caught)
     return fit
 

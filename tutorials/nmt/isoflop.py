@@ -24,7 +24,7 @@ budgets = curves["budget"].max() / 2.0 ** np.arange(4, -1, -1)
 runs = curves[curves["budget"].isin(budgets)]
 
 names = ("params", "tokens", "budget", "loss")
-fit = scaling.fit_isoflop(*names, data=runs, group="seed", budgets=budgets)
+fit = scaling.fit_isoflop(*names, data=runs, group="seed", budgets=budgets, scatter=False)
 best = fit.budgets
 figure = isoflop_profiles(fit)
 figure.set_size_inches(8, 3.3)

@@ -58,7 +58,7 @@ def envelope(error, gamma, seed):
 def trial(seed, gamma):
     """For each method: exponent, low, high, rms residual (by degrees of freedom)."""
     runs, error = draw(seed, gamma)
-    lines = fit_isoflop(*COLUMNS, data=runs, bootstrap=200)
+    lines = fit_isoflop(*COLUMNS, data=runs, scatter=False, bootstrap=200)
     whole = fit_parametric("params", "tokens", "loss", data=runs, bootstrap=200)
     fitted = lines.parabolas @ np.vander(np.log(sizes), 3, increasing=True).T
     rms = np.sqrt(((fitted.ravel() / runs["loss"] - 1) ** 2).mean() * 60 / 45)
@@ -242,7 +242,7 @@ assert few > 0.3 and many < 0.05 and binom.sf(34, 40, 0.95) > 0.98
 covered, widths, means = [], [], []
 for noise in (0.01, 0.003, 0.001):
     runs = [draw(seed, 1.0, noise)[0] for seed in range(trials)]
-    fits = [fit_isoflop(*COLUMNS, data=run, bootstrap=200) for run in runs]
+    fits = [fit_isoflop(*COLUMNS, data=run, scatter=False, bootstrap=200) for run in runs]
     low, high = np.transpose([fit.intervals["a"] for fit in fits])
     covered.append(np.mean((low <= TRUTH) & (TRUTH <= high)))
     widths.append(np.mean(high - low))

@@ -82,7 +82,7 @@ assert not full or (curves[narrow].median(axis=1) < curves[wide].median(axis=1))
 
 at = runs[runs["budget"].isin(budgets)]
 columns = ("params", "tokens", "flops", "loss")
-fit = fit_isoflop(*columns, data=at, budgets=budgets, group="seed")
+fit = fit_isoflop(*columns, data=at, budgets=budgets, group="seed", scatter=False)
 training, _ = Prompts(WordPairs(small_words())).split(seed=0)
 D_pass = int(training.lengths.sum())  # tokens of one pass
 (epochs,) = {run.history.epochs for run in long_runs}

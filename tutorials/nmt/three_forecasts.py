@@ -30,7 +30,8 @@ kappa = stats.gmean(at["flops"] / (at["params"] * at["tokens"]))  # C = kappa N 
 
 
 def parabolas_of(data, **options):
-    return fit_isoflop("params", "tokens", "flops", "loss", data=data, budgets=budgets, **options)
+    options |= {"budgets": budgets, "scatter": False}  # intervals over the seeds alone
+    return fit_isoflop("params", "tokens", "flops", "loss", data=data, **options)
 
 
 def envelope_of(data):

@@ -100,7 +100,7 @@ fits, rows, warned = {}, {}, []
 for name, data in sets.items() if full else ():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fit = fits[name] = fit_isoflop(*names, data=data, budgets=budgets)
+        fit = fits[name] = fit_isoflop(*names, data=data, budgets=budgets, scatter=False)
     last = fit.budgets[["params_low", "params_high"]].iloc[-1]
     rows[name] = [*fit.budgets["params"], *last, fit.a, *fit.intervals["a"]]
     warned += [f"{name}: {warning.message}" for warning in caught]
