@@ -35,7 +35,7 @@ def compute_optimal(
     """The size and the number of tokens at which a budget, in FLOPs, buys the least loss.
 
     Equation :eq:`optimal-split` of the book; Eq. (4) of Hoffmann et al. (2022); question 2.3-3
-    (2023). ``per_token`` is FLOPs for each parameter and token, :math:`C = 6ND` by default, for
+    (2025). ``per_token`` is FLOPs for each parameter and token, :math:`C = 6ND` by default, for
     parametric fits only: the others have seen the compute of their runs.
 
     Raises

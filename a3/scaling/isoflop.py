@@ -78,7 +78,7 @@ def fit_isoflop(
 ) -> IsoFLOPFit:
     r"""Fit a parabola in log N at each budget, and lines through the optima.
 
-    Section 3.2 of Hoffmann et al. (2022); questions 2.3-2 to 2.3-4 (2023).
+    Section 3.2 of Hoffmann et al. (2022); questions 2.3-2 to 2.3-4 (2025).
 
     Parameters
     ----------

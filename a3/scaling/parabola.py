@@ -15,7 +15,7 @@ __all__ = ["find_optimal_params", "no_parabola", "optimum", "parabola", "vertice
 def find_optimal_params(params: Sequence[float], loss: Sequence[float]) -> float:
     """The size at the lowest point of a parabola through losses over log size, at one budget.
 
-    Least squares, :eq:`isoflop-parabola`, then :eq:`isoflop-vertex`; question 2.3-2 (2023).
+    Least squares, :eq:`isoflop-parabola`, then :eq:`isoflop-vertex`; question 2.3-2 (2025).
 
     Raises
     ------
