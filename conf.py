@@ -16,9 +16,9 @@ sys.path.insert(0, str(ROOT / "docs" / "_ext"))
 project = "a3"
 author = "The a3 authors"
 copyright = "2026, the a3 authors"
-version = release = metadata("a3")["Version"]
+version = release = metadata("a3-book")["Version"]
 # Where the book and its code are, once pyproject.toml says so.
-address = dict(url.split(", ", 1) for url in metadata("a3").get_all("Project-URL") or ())
+address = dict(url.split(", ", 1) for url in metadata("a3-book").get_all("Project-URL") or ())
 profile = os.environ.get("A3_PROFILE", "full")
 if profile not in ("quick", "full"):
     raise ConfigError(f"A3_PROFILE must be quick or full, not {profile!r}")

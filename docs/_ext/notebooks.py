@@ -36,7 +36,7 @@ class Notebook:
 
     def __init__(self, page, text, folder, folded=()):
         self.text, self.folder, self.folded = text, folder, folded
-        about = metadata("a3")
+        about = metadata("a3-book")
         package = f"{about['Name']}=={about['Version']}"
         self.cells = [v4.new_code_cell(INSTALL.format(package=package))]
         self.said, self.folds, self.lines = [], [], ()
