@@ -42,7 +42,7 @@ def fill(app, doctree, docname):
             ("Profile", app.config.a3_profile),
         ]
         packages = (
-            "a3 torch numpy scipy scikit-learn transformers open_clip_torch matplotlib sphinx "
+            "a3-book torch numpy scipy scikit-learn transformers open_clip_torch matplotlib sphinx "
             "sphinx-gallery myst-nb"
         )
         versions = [(package, version(package)) for package in packages.split()]
