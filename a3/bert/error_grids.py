@@ -81,7 +81,8 @@ class ErrorGrids:
         return (
             f'<figure style="margin:0"><figcaption>{title}</figcaption><svg role="img" '
             f'aria-label="{said}" viewBox="0 0 {size} {size}" style="width:100%;max-width:24em">'
-            f'{_axes(operation)}<g fill="{_COLOR}">{"".join(squares)}</g></svg></figure>'
+            f'{_axes(operation)}<g fill="{_COLOR}" fill-opacity="0">{"".join(squares)}</g>'
+            "</svg></figure>"
         )
 
     def _square(self, name: str, row: int, share: float) -> str:
@@ -89,14 +90,16 @@ class ErrorGrids:
         sentence, label = self._sentences[row], LABELS[self._labels[row]]
         if np.isnan(share):
             return (
-                f'<circle cx="{x + _CELL // 2}" cy="{y + _CELL // 2}" r="1" fill="currentColor">'
+                f'<circle cx="{x + _CELL // 2}" cy="{y + _CELL // 2}" r="1" fill="currentColor" '
+                'fill-opacity="1">'
                 f"<title>{sentence} is {label}: no answer counts</title></circle>"
             )
         given = np.bincount(self._answers[name][self._counted[:, row], row], minlength=len(LABELS))
         counts = ", ".join(f"{n} {name}" for n, name in zip(given, LABELS, strict=True) if n)
+        seen = f' fill-opacity="{share:.2g}"' if share else ""
         return (
-            f'<rect x="{x}" y="{y}" width="{_CELL}" height="{_CELL}" fill-opacity="{share:.2g}">'
-            f"<title>{sentence} is {label}, and the answers are {counts}</title></rect>"
+            f'<rect x="{x}" y="{y}" width="{_CELL}" height="{_CELL}"{seen}>'
+            f"<title>{sentence} is {label}; answered: {counts}</title></rect>"
         )
 
 
