@@ -38,7 +38,8 @@ def test_each_square_says_its_sentence_and_the_answers(grids):
         for square in figures[0].iter("rect")
         if square.findtext("title", "").startswith("zero minus one ")
     )
-    assert square.findtext("title") == "zero minus one is negative; answered: 1 negative, 1 positive"
+    said = square.findtext("title")
+    assert said == "zero minus one is negative; answered: 1 negative, 1 positive"
     assert square.get("fill-opacity") == "0.5"
     assert (square.get("x"), square.get("y")) == ("44", "34")  # a down, b across
     assert figures[0].find("svg").get("aria-label").startswith("a < b, minus: 1 of 399 sentences")
