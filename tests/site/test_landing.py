@@ -13,7 +13,7 @@ from .conftest import SITE
 def test_the_first_screen_says_what_this_is_and_shows_it(window, size):
     page = window.open("index.html")
     page.set_viewport_size(dict(zip(("width", "height"), size, strict=True)))
-    for part in ("h1", ".hero p", ".hero img.only-light"):
+    for part in ("h1", ".hero p", ".hero .live svg"):
         assert page.locator(f"article {part}").first.bounding_box()["y"] < size[1] - 40
     if size[0] > 1000:  # and where to go
         for path in page.locator(".paths .sd-card").all():
