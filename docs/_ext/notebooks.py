@@ -202,8 +202,9 @@ def name_boxes(document, env):
     numbers, named = env.toc_fignumbers.get(env.docname, {}), {}
     for box in document.findall(labelled):
         kind = box.get("realtype", "exercise")
-        number = numbers.get(box.get("countertype", kind), {}).get(box["ids"][0], ())
-        box[0].insert(0, nodes.Text(" ".join([kind.title(), *map(str, number), ""])))
+        number = numbers.get(box.get("countertype", kind), {}).get(box["ids"][0])
+        if number:  # a question is called one already
+            box[0].insert(0, nodes.Text(" ".join([kind.title(), *map(str, number), ""])))
         named[box["label"]] = box[0].astext()
     for answer in document.findall(fold):
         known = env.sphinx_exercise_registry.get(next(iter(answer["ids"]), ""), {})
