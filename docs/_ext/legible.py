@@ -23,6 +23,11 @@ def name_toggles(toctree):
     return re.sub(link, named, str(toctree))
 
 
+def breakable(name):
+    """Let a line end between the words of a name, so that it ends in none of them."""
+    return re.sub(r"(?<=[_./])(?=\w)|(?<=[a-z])(?=[A-Z])", "<wbr>", name[0])
+
+
 def mend(body):
     """Make plain lists of signatures' parameters, and plain cells of empty headings of a table.
 
@@ -38,6 +43,7 @@ def mend(body):
         return f'<ul class="signature">\n{lines}</ul>'
 
     body = re.sub(r"<dl>\n((?:<dd>.*?</dd>\n)+)</dl>", plain, body)
+    body = re.sub(r'(?<=<span class="pre">)[\w./]{8,}(?=</span>)', breakable, body)
     empty = r'<th(?: class="(?:blank|index_name|head)[^>]*)?>(&nbsp;|\s|<p></p>)*</th>'
     return re.sub(empty, "<td></td>", body)
 

@@ -75,6 +75,8 @@ def test_lists_and_headings_that_are_none_are_mended():
     assert mend(true) == true
     assert mend('<th class="blank level0">&nbsp;</th>') == mend("<th></th>") == "<td></td>"
     assert mend('<summary aria-label="Toggle hidden content">') == "<summary>"
+    for name, ends in (("a3.attention.ScaledDotAttention", 4), ("x_1", 0)):
+        assert mend(f'<span class="pre">{name}</span>').count("<wbr>") == ends
     assert mend('<th class="col_heading">N</th>') == '<th class="col_heading">N</th>'
 
 

@@ -39,6 +39,14 @@ SMALL = """() => [
         && !image.closest(".hero, .parts")),  // the landing page has them as pictures
 ].map((part) => part.outerHTML.slice(0, 200))"""
 
+# Words of names in the text that a line ends in.
+SPLIT = """() => [...document.querySelectorAll("article :is(.sig, p code) .pre")].flatMap(
+    (name) => [...name.childNodes].filter((part) => {
+        const range = document.createRange();
+        range.selectNodeContents(part);
+        return /^[\\w.]{1,28}$/.test(part.data) && range.getClientRects().length > 1;
+    }).map((part) => part.data))"""
+
 FETCH = """() => Promise.all([...document.images].map((image) => {
     image.loading = "eager";
     return image.complete || new Promise((end) => { image.onload = image.onerror = end; });
@@ -67,7 +75,7 @@ def test_page(window, path):
 
     page.set_viewport_size({"width": 360, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    assert page.evaluate(SMALL) == []
+    assert page.evaluate(SMALL) == page.evaluate(SPLIT) == []
 
 
 def test_a_barrier_is_found(window):
