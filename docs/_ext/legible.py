@@ -44,6 +44,8 @@ def mend(body):
 
     body = re.sub(r"<dl>\n((?:<dd>.*?</dd>\n)+)</dl>", plain, body)
     body = re.sub(r'(?<=<span class="pre">)[\w./]{8,}(?=</span>)', breakable, body)
+    opened = r'<span class="(?:sig-paren|pre)">[\[(]</span>|</span>(?=<span class="sig-name)'
+    body = re.sub(opened, r"\g<0><wbr>", body)
     empty = r'<th(?: class="(?:blank|index_name|head)[^>]*)?>(&nbsp;|\s|<p></p>)*</th>'
     return re.sub(empty, "<td></td>", body)
 

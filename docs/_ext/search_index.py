@@ -133,7 +133,7 @@ def write_data(env, folder):
     titles = {page: env.titles[page].astext() for page in sorted(env.found_docs)}
     doctree_of = cache(env.get_doctree)  # that of a page with questions is asked for more than once
     entries = [tidy(entry, titles) for entry in entries_of_questions(env, doctree_of)]
-    for page in titles:
+    for page in sorted(titles.keys() - {"changes"}):  # which are no subject
         of_page = entries_of(page, doctree_of(page), titles)
         entries += [tidy(entry, titles) for entry in of_page]
     uses = {}

@@ -100,12 +100,16 @@ class Window:
         self.looks = {"light": [], "dark": []}  # those whose contrast is enough
         self.page.on("console", self.hear)
         self.page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-        self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
+        self.page.on("requestfailed", self.fail)
         self.page.on("response", self.check)
 
     def hear(self, message):
         if message.type in ("error", "warning"):
             self.faults.append(f"console: {message.text}")
+
+    def fail(self, request):
+        if request.failure != "net::ERR_ABORTED":  # on its way when the page was left
+            self.faults.append(f"failed: {request.url}")
 
     def check(self, response):
         if response.status >= 400:

@@ -38,6 +38,8 @@ FIRST_SCREEN = """() => {
 def test_first_screen_shows_title_promise_and_figure(window, page, width, height):
     opened = window.open(f"{page}.html")
     opened.set_viewport_size({"width": width, "height": height})
+    if opened.locator(".live").count():
+        opened.locator(".live svg").first.wait_for()
     seen = opened.evaluate(FIRST_SCREEN)
     assert seen["title"] == seen["promise"] == 1
     assert seen["figure"] > 0.5
