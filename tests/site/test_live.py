@@ -131,6 +131,7 @@ def test_it_works_from_a_disk_and_is_what_its_address_says(chromium, page):
     shown.on("pageerror", lambda error: faults.append(str(error)))
     shown.goto((SITE / f"{built(page)}.html").as_uri())
     figure = shown.locator(".live")
+    figure.locator("svg").first.wait_for(state="visible")  # it is drawn when it is near the screen
     before = figure.inner_text()
     control = figure.locator("input").first
     if control.get_attribute("type") == "text":
