@@ -52,6 +52,11 @@ def anchors(row):
     return {edition: f"q{edition}-{number}" for edition, number in numbers.items() if number}
 
 
+def box_of(row, label):
+    """Give the anchor of a question's box: its number, or for one of ours the exercise's label."""
+    return next(iter(anchors(row).values()), label)
+
+
 # -- Code ------------------------------------------------------------------------------------------
 def folded_lines(script):
     """Give the numbers of the lines at which the folded cells of a script begin."""
@@ -245,7 +250,7 @@ class ListQuestions(SphinxPostTransform):
             for edition, anchor in named.items():
                 cells[edition] = self.link(page, row, anchor, row[edition])
             solution = self.env.sphinx_exercise_registry[row["Answer"]]["node"]
-            anchor = next(iter(named.values()), solution["target_label"])
+            anchor = box_of(row, solution["target_label"])
             rows.append([*cells.values(), self.link(page, row, anchor)])
         listed = table(rows, header, (5, 30, 8, 6, 8, 6, 5, 32), classes=["questions"])
         for line, row in zip(listed[0][-1], questions(), strict=True):

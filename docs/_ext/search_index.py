@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from docutils import nodes
-from frame import EDITIONS, anchors, is_of_gallery, questions
+from frame import EDITIONS, box_of, is_of_gallery, questions
 from sphinx import addnodes
 from sphinx.util.display import progress_message
 
@@ -104,12 +104,11 @@ def entries_of_questions(env, doctree_of):
         by_id = {}
         for node in doctree_of(row["Page"]).findall(nodes.Element):
             by_id.update(dict.fromkeys(node["ids"], node))
-        answer = by_id.get(row["Answer"])
-        exercise = by_id.get(answer.get("target_label")) if answer else None
+        label = by_id[row["Answer"]]["target_label"]
+        exercise = by_id.get(label)
         text = text_of(exercise) if exercise else ""
         numbers = [(edition, row[edition]) for edition in EDITIONS if row[edition]]
-        box = next(iter(anchors(row).values()), answer["target_label"])  # the answer is folded
-        yield "question", row["Page"], box, row["Question"], text, numbers
+        yield "question", row["Page"], box_of(row, label), row["Question"], text, numbers
 
 
 def tidy(entry, titles):

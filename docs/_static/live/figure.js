@@ -27,6 +27,14 @@ function power(value) {
   return `${mantissa.replace("-", "−")}·10${raised}`;
 }
 
+// Positive numbers that sum to one, from a list of any; less the largest, no exponential is too large.
+const softmax = (scores) => {
+  const most = Math.max(...scores);
+  const powers = scores.map((score) => Math.exp(score - most));
+  const sum = powers.reduce((a, b) => a + b);
+  return powers.map((power) => power / sum);
+};
+
 // A number of the address, brought between two limits; nothing if it is none.
 function readNumber(text, low, high, whole = false) {
   const fits = text.trim() && (whole ? Number.isInteger : Number.isFinite)(+text);

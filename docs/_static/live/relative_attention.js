@@ -1,13 +1,6 @@
 // Relative attention of a sequence of numbers to itself, made to convolve and to take maxima: the two
 // figures, and before them the layer with its equations.
 
-const softmax = (scores) => {
-  const most = Math.max(...scores);
-  const powers = scores.map((score) => Math.exp(score - most));
-  const sum = powers.reduce((a, b) => a + b);
-  return powers.map((power) => power / sum);
-};
-
 // The layer: scores W_Q W_K x_i x_j + p(i - j), values W_V x_j. `p` maps distances to scores.
 function relativeAttention(x, queryKey, value, p) {
   const weights = x.map((query, i) => softmax(x.map((key, j) => queryKey * query * key + p(i - j))));

@@ -1,6 +1,6 @@
 // The encoder–decoder of the book, as it translates: attention, layers, and greedy decoding in
 // which the keys and values of letters already read or written are kept. A sequence is a list of
-// vectors, one a token; weights are rows of an array.
+// vectors, one a token; weights are rows of an array; softmax is that of figure.js.
 
 const ALPHABET = "abcdefghijklmnopqrstuvwxyz-";
 const [SOS, EOS] = [ALPHABET.length, ALPHABET.length + 1];
@@ -22,10 +22,7 @@ function linear(model, name, x) {
 // Scaled dot-product attention of one query: softmax(q·k / √H), and the mean of values by it.
 function attend(q, keys, values) {
   const scores = keys.map((k) => k.reduce((sum, v, h) => sum + v * q[h], 0) / Math.sqrt(q.length));
-  const most = Math.max(...scores);
-  const powers = scores.map((score) => Math.exp(score - most));
-  const total = powers.reduce((a, b) => a + b);
-  const weights = powers.map((power) => power / total);
+  const weights = softmax(scores);
   const context = q.map((_, h) => values.reduce((sum, v, i) => sum + weights[i] * v[h], 0));
   return { context, weights };
 }
@@ -84,11 +81,8 @@ function translateWord(model, word) {
   const steps = [];
   for (let token = SOS; token !== EOS && steps.length < LONGEST; token = steps.at(-1).token) {
     const { logits, looks } = write(model, layers, token);
-    const most = Math.max(...logits);
-    const powers = [...logits].map((logit) => Math.exp(logit - most));
-    const total = powers.reduce((a, b) => a + b);
-    const probabilities = powers.map((p) => p / total);
-    steps.push({ token: logits.indexOf(most), probabilities, logits, looks });
+    const likeliest = logits.indexOf(Math.max(...logits));
+    steps.push({ token: likeliest, probabilities: softmax([...logits]), logits, looks });
   }
   return steps;
 }
